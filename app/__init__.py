@@ -1,0 +1,1 @@
+"""Composition: settings, wiring, gateway, worker, client, command line, widgets."""

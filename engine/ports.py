@@ -1,0 +1,106 @@
+"""The seams: what the run needs of a connector, a format, a landing zone and a store.
+
+connectors and storage implement these and never meet; app puts them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, Protocol
+
+import numpy as np
+
+from engine.model import Shape
+
+Cursor = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a connector hands over, untouched: a name, a stream of bytes, and the cursor after it."""
+
+    name: str
+    stream: BinaryIO
+    cursor: Cursor | None = None
+    media_type: str = ""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A sealed payload in the landing zone. `size` is its plaintext length in bytes."""
+
+    run: str
+    number: int
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A piece of the source that is physically there and cannot be read as a row.
+
+    `line` counts from 1 (physical line, sheet row, or object in order); `raw` are its bytes.
+    """
+
+    line: int
+    raw: bytes
+    reason: str
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A bounded piece of a segment that DuckDB can read, every row of it good in form.
+
+    `data` holds the rows: CSV in the dialect below (kind `csv`, no header line), one JSON object a
+    line (kind `lines`), or one Parquet file (kind `parquet`). `rows` is how many; `lines[i]` is the
+    physical position of row i in the source (1-based), or row i stands at `first_line + i` where
+    `lines` is None. `raw(i)` gives a row's bytes as they stood in the source. `read` is what the piece
+    physically holds: rows + faults. `columns` are the CSV's columns in order; `delimiter`, `quote`
+    and `escape` its dialect.
+    """
+
+    kind: Literal["csv", "lines", "parquet"]
+    data: bytes | bytearray | memoryview
+    rows: int
+    first_line: int = 1
+    lines: np.ndarray | None = None
+    faults: tuple[Fault, ...] = ()
+    columns: tuple[str, ...] = ()
+    delimiter: str = ","
+    quote: str = '"'
+    escape: str = '"'
+    raw: Callable[[Sequence[int]], list[bytes]] = field(default=lambda rows: [b"" for _ in rows])
+    end: int = 0
+
+    @property
+    def read(self) -> int:
+        """Rows and faults together: what the source physically holds here."""
+        return self.rows + len(self.faults)
+
+
+class Format(Protocol):
+    """Reads payloads of one format. Stateless: what it learned is in the shape.
+
+    `sniff` looks at the whole stream only if it must and never raises for strange data, only for
+    data that is not of this format (None). `read` yields chunks of about `chunk_bytes`; the same bytes
+    and shape give the same chunks every time, so an interrupted run can skip what it has committed.
+    """
+
+    name: str
+    title: str
+
+    def sniff(self, stream: BinaryIO, name: str) -> Shape | None: ...
+
+    def read(self, stream: BinaryIO, shape: Shape, chunk_bytes: int = ...) -> Iterator[Chunk]: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a connection check: what was tried, how it went, and what to do if it failed."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    action: str = ""
