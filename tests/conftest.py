@@ -107,7 +107,7 @@ def browser() -> Iterator[Browser]:
     except Unavailable as reason:
         missing("Chromium", str(reason))
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(program), args=chromium.arguments())
+        browser = playwright.chromium.launch(executable_path=str(program), args=chromium.ARGUMENTS)
         yield browser
         browser.close()
 

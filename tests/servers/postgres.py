@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.servers.process import Running, Unavailable, free_port, hand_over, launch, unprivileged
 
+INIT = ["--username=spire", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
@@ -37,20 +38,7 @@ def start(folder: Path, tls: tuple[Path, Path] | None = None) -> Running:
     hand_over(folder)
     env = {"LC_ALL": "C.UTF-8", "LD_LIBRARY_PATH": str(binaries.parent / "lib"), "HOME": str(folder)}
     subprocess.run(
-        [
-            binaries / "initdb",
-            "-D",
-            data,
-            "-U",
-            "spire",
-            "-A",
-            "scram-sha-256",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "-N",
-        ]
-        + [f"--pwfile={folder / 'password'}"],
+        [binaries / "initdb", "-D", data, f"--pwfile={folder / 'password'}", *INIT],
         check=True,
         cwd=folder,
         env={**os.environ, **env},

@@ -40,6 +40,7 @@ from_debian_without_root() {
     printf '#!/bin/sh\nLD_LIBRARY_PATH="%s${LD_LIBRARY_PATH:-}" exec "%s" "$@"\n' \
         "$libraries" "$cache/root/usr/lib/chromium/chromium" >"$cache/chromium"
     chmod +x "$cache/chromium"
+    rm -rf "$state"
 }
 
 from_npm() {
