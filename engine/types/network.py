@@ -1,0 +1,172 @@
+"""Kinds found on a network: addresses, domains, URLs, e-mail, MAC, AS numbers and ports.
+
+All `…_form` functions take SQL of a clean value (trimmed, refanged) and may use it several times.
+"""
+
+from __future__ import annotations
+
+from engine.types.kind import Kind
+from engine.types.sql import full, let, literals, when
+from engine.types.vocabularies.file import EXTENSIONS
+from engine.types.vocabularies.tld import DELEGATED, SPECIAL_USE
+
+OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+IPV4 = rf"(?:{OCTET}\.){{3}}{OCTET}"
+LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+TLD = "(?:[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9])"
+NAME = rf"(?:{LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.{TLD}"
+HOST = rf"(?:{LABEL}\.)*{LABEL}"
+# No brackets, quotes or blanks in user information: whatever has them is defanged or garbage.
+USER = r"[^\[\](){}<>\s/?#@\\]*@"
+SIX = r"[0-9A-Fa-f:.]{2,45}"
+
+# A last label that is a file extension and no top-level domain: `invoice.pdf` is a file, `get.zip` a domain.
+FILE_ONLY = sorted(e for e in EXTENSIONS if e not in DELEGATED and e not in SPECIAL_USE)
+
+
+def is_ipv4(value: str) -> str:
+    """SQL: four decimal octets without leading zeros, which some parsers would read as octal."""
+    return full(value, IPV4)
+
+
+def ipv4_form(value: str) -> str:
+    return when(is_ipv4(value), value)
+
+
+def ipv6_form(value: str) -> str:
+    return when(f"contains({value}, ':') AND {full(value, SIX)}", f"spire_ipv6({value})")
+
+
+def cidr_form(value: str) -> str:
+    """The network: 10.1.2.3/8 is 10.0.0.0/8."""
+    four = full(value, rf"{IPV4}/(?:3[0-2]|[12]?[0-9])")
+    six = f"contains({value}, ':') AND {full(value, SIX + '/[0-9]{1,3}')}"
+    return f"CASE WHEN {four} THEN {_network4(value)} WHEN {six} THEN spire_network6({value}) END"
+
+
+def _network4(value: str) -> str:
+    address = f"split_part({value}, '/', 1)"
+    number = " + ".join(
+        f"TRY_CAST(split_part({address}, '.', {i + 1}) AS UBIGINT) * {256 ** (3 - i)}" for i in range(4)
+    )
+    size = f"(1::UBIGINT << (32 - TRY_CAST(split_part({value}, '/', 2) AS UBIGINT)))"
+    octets = " || '.' || ".join(f"CAST((spire_n // {256 ** (3 - i)}) % 256 AS VARCHAR)" for i in range(4))
+    return let("n", f"(({number}) // {size}) * {size}", lambda _: octets) + (
+        f" || '/' || split_part({value}, '/', 2)"
+    )
+
+
+def is_plain_domain(value: str) -> str:
+    """SQL: a lower-case ASCII domain in canonical form whose last label may be a top-level domain."""
+    last = f"split_part({value}, '.', -1)"
+    return f"strlen({value}) <= 253 AND {full(value, NAME)} AND {last} NOT IN ({literals(FILE_ONLY)})"
+
+
+def ascii_name(value: str) -> str:
+    """SQL: the name in lower-case ASCII without its trailing dot; other scripts through IDNA, NULL where refused."""
+    odd = f"strlen({value}) <> length({value})"
+    idn = when(f"strlen({value}) <= 1024 AND contains(regexp_replace({value}, '[。．｡]', '.', 'g'), '.')",
+               f"spire_idn({value})")  # fmt: skip
+    return f"CASE WHEN {odd} THEN {idn} ELSE regexp_replace(lower({value}), '\\.$', '') END"
+
+
+def domain_form(value: str) -> str:
+    return let("d", ascii_name(value), lambda name: when(is_plain_domain(name), name))
+
+
+def is_delegated(value: str) -> str:
+    """SQL: the last label is a top-level domain that exists, is internationalised, or has a special use."""
+    tlds = literals(sorted(DELEGATED | SPECIAL_USE))
+    return (
+        f"(TRY_CAST(split_part({value}, '.', -1) AS ENUM({tlds})) IS NOT NULL "
+        f"OR starts_with(split_part({value}, '.', -1), 'xn--'))"
+    )
+
+
+def url_form(value: str) -> str:
+    """Scheme and host in lower case, default port gone; user, path, query and fragment untouched."""
+    ready = full(value, rf"https?://{NAME}(?:[/?#].*)?")
+    parts = (
+        rf"regexp_extract({value}, '(?s)^([A-Za-z][A-Za-z0-9+.-]{{1,30}})://((?:{USER})?)"
+        r"(\[[0-9A-Fa-f:.]*\]|[^/?#:@\[\]]+)((?::[0-9]{0,5})?)((?:[/?#].*)?)$', "
+        "['scheme', 'user', 'host', 'port', 'rest'])"
+    )
+    rebuilt = let("u", parts, _rebuilt)
+    return (
+        f"CASE WHEN NOT contains({value}, '://') OR regexp_matches({value}, '[\\x00-\\x1f\\x7f]') THEN NULL "
+        f"WHEN {ready} THEN {value} ELSE {rebuilt} END"
+    )
+
+
+def _rebuilt(url: str) -> str:
+    scheme = f"lower({url}['scheme'])"
+    default = " ".join(
+        f"WHEN '{name}' THEN ':{port}'" for name, port in (("http", 80), ("https", 443), ("ftp", 21))
+    )
+    port = f"CASE WHEN {url}['port'] IN (':', CASE {scheme} {default} ELSE ':' END) THEN '' ELSE {url}['port'] END"
+    number = f"coalesce(TRY_CAST(nullif(substr({url}['port'], 2), '') AS INTEGER), 0) <= 65535"
+    return let(
+        "a",
+        _host(f"{url}['host']"),
+        lambda host: when(number, f"{scheme} || '://' || {url}['user'] || {host} || {port} || {url}['rest']"),
+    )
+
+
+def _host(value: str) -> str:
+    """SQL: canonical host of a URL, or NULL: IPv6 in brackets, IPv4, or a name whose last label isn't a number."""
+    six = f"'[' || spire_ipv6(substr({value}, 2, length({value}) - 2)) || ']'"
+    name = let(
+        "o",
+        f"CASE WHEN strlen({value}) <> length({value}) THEN spire_idn({value}) "
+        f"ELSE regexp_replace(lower({value}), '\\.$', '') END",
+        lambda n: when(f"strlen({n}) <= 253 AND {full(n, HOST)} AND NOT {full(n, '(?:.*[.])?[0-9]+')}", n),
+    )
+    return f"CASE WHEN starts_with({value}, '[') THEN {six} WHEN {is_ipv4(value)} THEN {value} ELSE {name} END"
+
+
+def email_form(value: str) -> str:
+    """All lower case: case in the local part tells no two mailboxes apart in practice (and MISP does the same)."""
+    local = f"lower(split_part({value}, '@', 1))"
+    # No braces, although RFC 5322 allows them: they are how people write (at) and {dot}.
+    shape = r"[^@\s]{1,255}@[^@\s]{1,255}"
+    atom = r"[a-z0-9!#$%&'*+/=?^_`|~-]+"
+    good = f"strlen({local}) <= 64 AND {full(local, rf'{atom}(?:[.]{atom})*')}"
+    domain = domain_form(f"split_part({value}, '@', 2)")
+    return when(full(value, shape), when(good, f"{local} || '@' || {domain}"))
+
+
+def mac_form(value: str) -> str:
+    """Six lower-case pairs with colons, from any of the four spellings."""
+    shape = full(
+        value,
+        r"(?i)(?:[0-9a-f]{2}:){5}[0-9a-f]{2}|(?:[0-9a-f]{2}-){5}[0-9a-f]{2}|(?:[0-9a-f]{4}[.]){2}[0-9a-f]{4}|[0-9a-f]{12}",
+    )
+    digits = f"regexp_replace(lower({value}), '[^0-9a-f]', '', 'g')"
+    return when(shape, f"rtrim(regexp_replace({digits}, '(..)', '\\1:', 'g'), ':')")
+
+
+def asn_form(value: str) -> str:
+    """`AS` and the number, 1 to 4294967294; a bare number counts, so ask only of a field known to hold them."""
+    number = f"TRY_CAST(regexp_extract({value}, '[0-9]+') AS UBIGINT)"
+    return when(
+        f"{full(value, r'(?i)(?:asn?[ :#-]{0,2})?[0-9]{1,10}')} AND {number} BETWEEN 1 AND 4294967294",
+        f"'AS' || {number}",
+    )
+
+
+def port_form(value: str) -> str:
+    """0 to 65535 without leading zeros."""
+    return when(f"{full(value, '[0-9]{1,5}')} AND TRY_CAST({value} AS INTEGER) <= 65535", f"CAST(TRY_CAST({value} AS INTEGER) AS VARCHAR)")  # fmt: skip
+
+
+NETWORK = (
+    Kind("ipv4", "IPv4 address", "Four decimal octets; no port, no prefix, no leading zeros.", ipv4_form, True),
+    Kind("ipv6", "IPv6 address", "RFC 5952 form; zone ids are refused.", ipv6_form, True),
+    Kind("cidr", "Network (CIDR)", "IPv4 or IPv6 network with its host bits zero.", cidr_form, True),
+    Kind("domain", "Domain name", "Lower case, punycode, no trailing dot; `invoice.pdf` is not one.", domain_form, True),
+    Kind("url", "URL", "Scheme and host in lower case, default port removed, the rest untouched.", url_form, True),
+    Kind("email", "E-mail address", "Lower case, domain as for domain names.", email_form, True),
+    Kind("mac", "MAC address", "Lower-case pairs with colons.", mac_form),
+    Kind("asn", "AS number", "AS64500; a bare number is taken as one.", asn_form),
+    Kind("port", "Port", "0 to 65535.", port_form),
+)  # fmt: skip

@@ -1,0 +1,35 @@
+"""SQL as text: quoting, and a `let` that names an expression once and uses it often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+
+def literal(text: str) -> str:
+    """The text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """The texts as a comma-separated list of literals."""
+    return ", ".join(literal(text) for text in texts)
+
+
+def let(name: str, value: str, body: Callable[[str], str]) -> str:
+    """SQL of `body(name)` where name stands for `value`, evaluated once a row.
+
+    DuckDB has no let; a lambda over a one-element list costs 0.05 µs a value and evaluates lazily
+    inside CASE. Names get a prefix no source column has, and nested lets need names of their own.
+    """
+    variable = f"spire_{name}"
+    return f"list_transform([{value}], lambda {variable}: {body(variable)})[1]"
+
+
+def full(value: str, pattern: str) -> str:
+    """SQL: the whole value matches the (RE2) pattern."""
+    return f"regexp_full_match({value}, {literal(pattern)})"
+
+
+def when(condition: str, result: str) -> str:
+    """SQL: the result where the condition holds, else NULL."""
+    return f"CASE WHEN {condition} THEN {result} END"
