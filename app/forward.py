@@ -101,7 +101,7 @@ class Forwarder:
     async def forward(self, request: Request, tenant: str, target: bytes, caller: Caller) -> Response:
         """The worker's answer to this request. `target` is the raw path and query as the worker sees them.
 
-        Raises KeyError (no such tenant), WorkerDown or WorkerBroken.
+        Raises NoSuchTenant, WorkerDown or WorkerBroken.
         """
         headers = passed_on(request.scope["headers"], KEPT_HERE)
         has_body = any(name in {"content-length", "transfer-encoding"} for name in request.headers)
@@ -156,7 +156,12 @@ class Forwarder:
             )
             try:
                 return await self._transport(socket).handle_async_request(outgoing)
-            except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+            except (
+                httpx.ConnectError,
+                httpx.ReadError,
+                httpx.WriteError,
+                httpx.RemoteProtocolError,
+            ) as error:
                 taken = isinstance(content, _Body) and content.taken
                 safe = isinstance(error, httpx.ConnectError) or method in {"GET", "HEAD"}
                 if doubt or taken or not safe:

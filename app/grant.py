@@ -62,13 +62,15 @@ class Activity:
 
 @dataclass(frozen=True)
 class Grant:
-    """Everything a worker may know. `key` is the tenant's data key and never appears in a repr.
+    """Everything a worker may know. `key` is the tenant's key and never appears in a repr; with `check` it
+    opens the key ring (`storage.keyring.open_ring(key, tenant, check)`).
 
     `stopping` is set by SIGTERM: finish the batch under way, commit it, and start no other.
     """
 
     tenant: str
     key: bytes = field(repr=False)
+    check: bytes = field(repr=False)
     folder: Path
     socket: Path
     memory: int = 1 << 30
@@ -85,7 +87,8 @@ class Grant:
     def to_json(self) -> bytes:
         """One line for the pipe."""
         plain = {k: v for k, v in vars(self).items() if k not in {"stopping", "activity"}}
-        plain |= {"key": self.key.hex(), "folder": str(self.folder), "socket": str(self.socket)}
+        plain |= {"key": self.key.hex(), "check": self.check.hex()}
+        plain |= {"folder": str(self.folder), "socket": str(self.socket)}
         return json.dumps(plain).encode() + b"\n"
 
     @classmethod
@@ -95,6 +98,7 @@ class Grant:
         folder = Path(plain["folder"])
         plain |= {
             "key": bytes.fromhex(plain["key"]),
+            "check": bytes.fromhex(plain["check"]),
             "folder": folder,
             "socket": Path(plain["socket"]),
             "url_allow": tuple(plain["url_allow"]),

@@ -52,7 +52,14 @@ def problem_from(
     **more: Any,
 ) -> JSONResponse:
     """A problem+json answer (RFC 9457) with our two additions, `action` and `where`."""
-    body = {"type": kind, "title": title, "status": status, "detail": detail, "action": action, "where": where}
+    body = {
+        "type": kind,
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "action": action,
+        "where": where,
+    }
     return JSONResponse(body | more, status, headers, media_type="application/problem+json")
 
 
@@ -64,5 +71,10 @@ def problem_of(error: SpireError) -> JSONResponse:
     kind = next(base.__name__.lower() for base in (Retry, Stop, Bug, SpireError) if isinstance(error, base))
     headers = {"retry-after": "2"} if status == 503 else None
     return problem_from(
-        status, error.title, kind=f"urn:phantom-spire:{kind}", action=error.action, where=error.where, headers=headers
+        status,
+        error.title,
+        kind=f"urn:phantom-spire:{kind}",
+        action=error.action,
+        where=error.where,
+        headers=headers,
     )

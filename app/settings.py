@@ -42,10 +42,14 @@ class Settings(BaseSettings):
     port: int = Field(default=8501, ge=0, le=65535, description="Port to listen on.")
     tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM); serves https, TLS 1.3.")
     tls_key: Path | None = Field(default=None, description="Private key of the certificate (PEM).")
-    public_url: str = Field(default="", description="Address people type, where it differs from host and port.")
+    public_url: str = Field(
+        default="", description="Address people type, where it differs from host and port."
+    )
     allowed_hosts: Words = Field(default=(), description="Host headers accepted, with port, comma-separated.")
     allowed_origins: Words = Field(default=(), description="Origins accepted from browsers, comma-separated.")
-    trusted_proxies: Words = Field(default=(), description="Proxies whose X-Forwarded-* headers are believed.")
+    trusted_proxies: Words = Field(
+        default=(), description="Proxies whose X-Forwarded-* headers are believed."
+    )
 
     kek: Literal["file", "passphrase"] = Field(default="file", description="What wraps the tenants' keys.")
     key_file: Path = Field(
@@ -53,10 +57,13 @@ class Settings(BaseSettings):
         description="Root key file; keep it outside the data folder and back it up apart from it.",
     )
     passphrase_file: Path | None = Field(default=None, description="File holding the root passphrase.")
-    database_url: str = Field(default="", description="Control database; SQLite in the data folder by default.")
+    database_url: str = Field(
+        default="", description="Control database; SQLite in the data folder by default."
+    )
 
     audit_level: Literal["minimal", "standard", "comprehensive"] = Field(
-        default="standard", description="minimal: changes; standard: and access; comprehensive: and every read."
+        default="standard",
+        description="minimal: changes; standard: and access; comprehensive: and every read.",
     )
     worker_memory: ByteSize = Field(default=ByteSize(1 << 30), description="Memory for one tenant's worker.")
     worker_threads: int = Field(default=2, ge=1, le=64, description="Parallel stages of one run.")

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import httpx
 
+from app.control import Unlocked
 from app.grant import Grant, working_marker
 from app.settings import Settings
 from app.worker import EXIT_OWNED, owned
@@ -40,9 +41,9 @@ class WorkerBroken(Stop):
 
 
 class Keys(Protocol):
-    """Where a tenant's data key comes from; KeyError where there is no such tenant or no key any more."""
+    """Where a tenant's key comes from (`app.control.Control`); a Stop where it can't be had."""
 
-    def tenant_key(self, tenant: str) -> bytes: ...
+    def unlock(self, tenant: str) -> Unlocked: ...
 
 
 @dataclass
@@ -71,7 +72,9 @@ class Spawner:
     """
 
     def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], bytes] | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], bytes] | None] = (
+            queue.SimpleQueue()
+        )
         threading.Thread(target=self._work, name="spawner", daemon=True).start()
 
     def spawn(self, grant: bytes) -> subprocess.Popen[bytes]:
@@ -97,11 +100,11 @@ class Spawner:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.worker"], stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True
         )
-        assert process.stdin is not None
         # A worker that died at once is found by the health wait; its pipe is not the place to say so.
-        with suppress(BrokenPipeError):
-            process.stdin.write(grant)
-            process.stdin.flush()
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.write(grant)
+                process.stdin.flush()
         return process
 
 
@@ -133,8 +136,7 @@ class Supervisor:
     def socket(self, tenant: str, *, doubt: bool = False) -> Path:
         """The socket of the tenant's worker, started if need be and answering.
 
-        `doubt` says that it just refused a connection: it may be ending, so look twice. Raises KeyError for an unknown tenant, WorkerDown while it is being healed, WorkerBroken where it
-        won't start.
+        `doubt` says that it just refused a connection: it may be ending, so look twice. Raises NoSuchTenant and its like, WorkerDown while it is being healed, WorkerBroken where it won't start.
         """
         worker = self._worker(tenant)
         if worker.alive and not doubt:
@@ -158,14 +160,16 @@ class Supervisor:
         """The process ids of our living workers by tenant."""
         with self._lock:
             workers = list(self._workers.values())
-        return {w.tenant: w.process.pid for w in workers if w.process is not None and w.process.poll() is None}
+        return {
+            w.tenant: w.process.pid for w in workers if w.process is not None and w.process.poll() is None
+        }
 
     def resume_interrupted(self) -> list[str]:
         """Start the workers whose runs a crash interrupted, so that they finish them. Gives their tenants."""
         resumed = []
         for folder in sorted((self.settings.data_dir / "tenants").glob("*")):
             if working_marker(folder).exists():
-                with suppress(Retry, Stop, KeyError):
+                with suppress(Retry, Stop):
                     self.socket(folder.name)
                     resumed.append(folder.name)
         return resumed
@@ -200,16 +204,17 @@ class Supervisor:
             return self._workers[tenant]
 
     def _grant(self, worker: Worker) -> Grant:
-        settings = self.settings
+        settings, unlocked = self.settings, self._control.unlock(worker.tenant)
         return Grant(
             tenant=worker.tenant,
-            key=self._control.tenant_key(worker.tenant),
+            key=unlocked.key,
+            check=unlocked.check,
             folder=settings.tenant_dir(worker.tenant),
             socket=worker.socket,
             memory=int(settings.worker_memory),
             threads=settings.worker_threads,
             idle=settings.worker_idle,
-            audit_level=settings.audit_level,
+            audit_level=unlocked.audit_level.value,
             upload_limit=int(settings.upload_limit),
             url_allow=settings.url_allow,
             log_level=settings.log_level,
@@ -221,7 +226,7 @@ class Supervisor:
             raise WorkerDown(worker.tenant, action="The server is stopping.")
         try:
             grant = self._grant(worker)
-        except KeyError:
+        except Stop:
             with self._lock:
                 self._workers.pop(worker.tenant, None)
             raise
@@ -237,7 +242,9 @@ class Supervisor:
             worker.deaths += 1
             raise
         if worker.process is not None:
-            healer = threading.Thread(target=self._heal, args=(worker, worker.process), name="healer", daemon=True)
+            healer = threading.Thread(
+                target=self._heal, args=(worker, worker.process), name="healer", daemon=True
+            )
             healer.start()
 
     @staticmethod
@@ -294,7 +301,7 @@ class Supervisor:
                     self._start(worker)
                 except Retry:
                     pass
-                except (Stop, KeyError):
+                except Stop:
                     return
                 else:
                     return

@@ -181,7 +181,7 @@ def main() -> int:
     try:
         lock = own(grant.folder)
     except Owned as owned_already:
-        print(owned_already, file=sys.stderr)
+        sys.stderr.write(f"{owned_already}\n")
         return EXIT_OWNED
     # Ours is the only process that may listen for this tenant now, so a socket here is a dead one's.
     with suppress(FileNotFoundError):

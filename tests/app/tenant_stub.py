@@ -29,7 +29,7 @@ def create_app(grant: Grant) -> FastAPI:
             "pid": os.getpid(),
             "key": hashlib.sha256(grant.key).hexdigest(),
             "nice": os.nice(0),
-            "headers": {k: v for k, v in request.headers.items()},
+            "headers": dict(request.headers.items()),
             "path": request.scope["raw_path"].decode(),
             "query": request.url.query,
         }

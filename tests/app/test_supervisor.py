@@ -14,10 +14,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.control import Unlocked
 from app.grant import working_marker
 from app.settings import Settings
 from app.supervisor import Supervisor, healthy
 from app.worker import owned
+from storage.audit import Level
+from storage.control.tenants import NoSuchTenant
 
 STUB = "tests.app.tenant_stub:create_app"
 
@@ -27,8 +30,10 @@ class Keys:
 
     keys = {"acme": b"\x01\x5a" * 16, "other": b"\x02\xa5" * 16}
 
-    def tenant_key(self, tenant: str) -> bytes:
-        return self.keys[tenant]
+    def unlock(self, tenant: str) -> Unlocked:
+        if tenant not in self.keys:
+            raise NoSuchTenant()
+        return Unlocked(self.keys[tenant], b"", Level.STANDARD)
 
 
 @pytest.fixture
@@ -71,7 +76,8 @@ def test_the_key_is_in_no_environment_argument_or_file(supervisor: Supervisor, s
     places += [path for path in settings.data_dir.rglob("*") if path.is_file()]
     for place in places:
         found = place.read_bytes()
-        assert key not in found and key.hex().encode() not in found, place
+        assert key not in found, place
+        assert key.hex().encode() not in found, place
 
 
 def test_the_socket_is_for_us_alone(supervisor: Supervisor) -> None:
@@ -83,7 +89,8 @@ def test_the_socket_is_for_us_alone(supervisor: Supervisor) -> None:
 def test_a_long_data_folder_still_gets_a_socket_path_the_kernel_takes(tmp_path: Path) -> None:
     deep = Settings(data_dir=tmp_path / ("x" * 60) / ("y" * 60))
     path = deep.socket_path("t" * 63)
-    assert len(os.fsencode(path)) <= 100 and path.parent.stat().st_mode & 0o777 == 0o700
+    assert len(os.fsencode(path)) <= 100
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     path.parent.rmdir()
 
 
@@ -164,5 +171,5 @@ def test_workers_die_with_a_parent_that_was_killed(settings: Settings, tmp_path:
 
 
 def test_an_unknown_tenant_has_no_worker(supervisor: Supervisor) -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(NoSuchTenant):
         supervisor.socket("nobody")

@@ -1,0 +1,1 @@
+"""The gateway: one process between the world and the tenants' workers."""
