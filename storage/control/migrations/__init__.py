@@ -1,0 +1,1 @@
+"""Steps that bring the control database from one version's tables to the next's."""
