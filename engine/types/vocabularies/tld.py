@@ -4,8 +4,7 @@ Internationalised ones are told by their `xn--`. The special-use names are RFC 6
 and what private networks and alternative roots use in feeds.
 """
 
-DELEGATED = frozenset(
-    """
+_DELEGATED = """
     aaa aarp abb abbott abbvie abc able abogado abudhabi ac academy accenture accountant accountants aco
     actor ad ads adult ae aeg aero aetna af afl africa ag agakhan agency ai aig airbus airforce airtel
     akdn al alibaba alipay allfinanz allstate ally alsace alstom am amazon americanexpress americanfamily
@@ -82,7 +81,9 @@ DELEGATED = frozenset(
     wedding weibo weir wf whoswho wien wiki williamhill win windows wine winners wme wolterskluwer
     woodside work works world wow ws wtc wtf xbox xerox xihuan xin xxx xyz yachts yahoo yamaxun yandex ye
     yodobashi yoga yokohama you youtube yt yun za zappos zara zero zip zm zone zuerich zw
-    """.split()
-)
+"""
 
-SPECIAL_USE = frozenset("example test invalid localhost local onion internal lan home corp i2p bit localdomain".split())
+_SPECIAL_USE = "example test invalid localhost local onion internal lan home corp i2p bit localdomain"
+
+DELEGATED = frozenset(_DELEGATED.split())
+SPECIAL_USE = frozenset(_SPECIAL_USE.split())
