@@ -217,15 +217,17 @@ def load_key_file(path: Path, *, data: Path) -> KeyFile:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise KeyFileRefused(f"{path}: {error.strerror}.", action="Give the key file's place.") from None
-    with open(number, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(number)
         if not stat.S_ISREG(about.st_mode):
             raise KeyFileRefused(f"{path} is not a file.")
         if about.st_mode & 0o077:
             raise KeyFileRefused(f"Others can read or change {path}.", action=f"Run chmod 600 {path}")
         if about.st_uid not in (0, os.geteuid()):
             raise KeyFileRefused(f"{path} belongs to another user.", action="Own it yourself.")
-        text = file.read(4096).strip()
+        text = os.read(number, 4096).strip()
+    finally:
+        os.close(number)
     return KeyFile(_decode(text))
 
 
