@@ -1,0 +1,190 @@
+"""Physical lines: where they start and end in a block of bytes, whatever the encoding.
+
+A line ends at LF, CR LF or a lone CR. In UTF-16 and UTF-32 the same holds for their wider units, so
+a line's bytes are always a plain slice of the source.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+LINE_LIMIT = 1_900_000  # DuckDB refuses CSV lines over 2,000,000 bytes
+KEPT_OF_A_HUGE_LINE = 1 << 16
+_RUNAWAY = 1 << 24
+_BYTES: np.dtype[np.unsignedinteger] = np.dtype("u1")
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def bom(head: bytes) -> tuple[int, str]:
+    """Length of the byte order mark at the start of `head` and the encoding it names, or (0, "")."""
+    return next(((len(mark), name) for mark, name in BOMS if head.startswith(mark)), (0, ""))
+
+
+def plain(encoding: str) -> str:
+    """The encoding's canonical name; ASCII is read as UTF-8, which contains it."""
+    name = codecs.lookup(encoding or "utf-8").name
+    return "utf-8" if name in ("utf-8", "ascii", "utf-8-sig") else name
+
+
+def unit(encoding: str) -> np.dtype[np.unsignedinteger]:
+    """The width and byte order in which line ends stand in this encoding."""
+    wide = {"utf-16-le": "<u2", "utf-16-be": ">u2", "utf-32-le": "<u4", "utf-32-be": ">u4"}
+    return np.dtype(wide.get(encoding, "u1"))
+
+
+def fill(stream: BinaryIO, size: int) -> bytes:
+    """Exactly `size` bytes, fewer only at the end of the stream."""
+    data = stream.read(size)
+    if len(data) == size or not data:
+        return data
+    parts, got = [data], len(data)
+    while got < size and (data := stream.read(size - got)):
+        parts.append(data)
+        got += len(data)
+    return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Byte offsets of each line's start, of the end of its text, and of the next line's start."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    nexts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def lines_of(data: bytes | bytearray, kind: np.dtype[np.unsignedinteger] = _BYTES) -> Lines:
+    """All lines of a block; text after the last line end is a line too."""
+    width = kind.itemsize
+    whole = len(data) // width * width
+    units = np.frombuffer(data, kind, count=whole // width)
+    stops = np.flatnonzero(units == 10)
+    if len(data) and (width > 1 or b"\r" in data):
+        returns = np.flatnonzero(units == 13)
+        lone = returns[(returns + 1 == len(units)) | (units[np.minimum(returns + 1, len(units) - 1)] != 10)]
+        if len(lone):
+            stops = np.sort(np.concatenate([stops, lone]))
+        ends = stops - ((units[stops] == 10) & (stops > 0) & (units[np.maximum(stops - 1, 0)] == 13))
+    else:
+        ends = stops
+    nexts = stops + 1
+    starts = np.concatenate([[0], nexts[:-1]]) if len(nexts) else nexts
+    last = int(nexts[-1]) if len(nexts) else 0
+    starts, ends, nexts = starts * width, ends * width, nexts * width
+    if last * width < len(data):
+        starts = np.append(starts, last * width)
+        ends = np.append(ends, len(data))
+        nexts = np.append(nexts, len(data))
+    return Lines(starts.astype(np.int64), ends.astype(np.int64), nexts.astype(np.int64))
+
+
+def cut(data: bytes, width: int = 1, encoding: str = "utf-8") -> int:
+    """Where the last whole line of a block ends, 0 if it holds none.
+
+    A CR at the very end may be half of a CR LF, so it does not count.
+    """
+    for mark in ("\n", "\r"):
+        needle = mark.encode(encoding) if width > 1 else mark.encode()
+        at = data.rfind(needle, 0, len(data) - (width if mark == "\r" else 0))
+        while at > 0 and at % width:
+            at = data.rfind(needle, 0, at + len(needle) - 1)
+        if at >= 0:
+            return at + len(needle)
+    return 0
+
+
+@dataclass
+class Block:
+    """Whole lines of a source. `offset` and `first_line` say where they stand in it.
+
+    `huge` is set instead of lines for one line too long to hold: `data` is its beginning.
+    """
+
+    data: bytes
+    offset: int
+    first_line: int
+    last: bool
+    huge: bool = False
+    consumed: int = -1  # the reader sets how many bytes it used; the rest comes again with the next block
+    lines_used: int = 0
+
+
+def blocks(
+    stream: BinaryIO, encoding: str, size: int, carry: bytes = b"", offset: int = 0
+) -> Iterator[Block]:
+    """What is left of the stream as blocks of whole lines, about `size` bytes each.
+
+    `carry` was read from it already; `offset` is where that stands.
+
+    After each block the reader must have set `consumed` and `lines_used`, so that a row that runs on
+    past the block can be seen whole in the next one.
+    """
+    width = unit(encoding).itemsize
+    ended, want, first_line = False, size, 1
+    while True:
+        asked = max(want - len(carry), size // 4, 1)
+        fresh = b"" if ended else fill(stream, asked)
+        ended = ended or len(fresh) < asked
+        data = carry + fresh if carry else fresh
+        if not data:
+            return
+        stop = len(data) if ended else cut(data, width, encoding)
+        if not stop:
+            carry = data
+            if len(carry) < _RUNAWAY:
+                want = len(carry) * 2
+                continue
+            block = Block(carry[:KEPT_OF_A_HUGE_LINE], offset, first_line, False, huge=True)
+            skipped, carry = _skip_line(stream, carry, width, encoding)
+            yield block
+            offset, first_line, want = offset + skipped, first_line + 1, size
+            continue
+        block = Block(data[:stop] if stop < len(data) else data, offset, first_line, ended)
+        yield block
+        if block.consumed == 0 and not ended:
+            carry, want = data, len(data) * 2
+            continue
+        carry, want = data[block.consumed :], size
+        offset += block.consumed
+        first_line += block.lines_used
+        if ended and not carry:
+            return
+
+
+def _skip_line(stream: BinaryIO, data: bytes, width: int, encoding: str) -> tuple[int, bytes]:
+    """Read on to the end of a line too long to hold: (its length, what was read after it)."""
+    length = 0
+    while data:
+        stop = cut_first(data, width, encoding)
+        if stop:
+            return length + stop, data[stop:]
+        keep = 2 * width  # a line end may straddle two reads
+        length += len(data) - keep
+        fresh = fill(stream, 1 << 22)
+        if not fresh:
+            return length + keep, b""
+        data = data[-keep:] + fresh
+    return length, b""
+
+
+def cut_first(data: bytes, width: int, encoding: str) -> int:
+    """Where the first line of a block ends, 0 if it does not."""
+    table = lines_of(data, unit(encoding))
+    if not len(table) or int(table.nexts[0]) >= len(data):
+        return 0
+    return int(table.nexts[0])
