@@ -89,6 +89,11 @@ class Branch:
     set_checks: tuple[SetCheck, ...] = ()
     run_checks: tuple[RunCheck, ...] = ()
 
+    @property
+    def blocking(self) -> int:
+        """The bits of `_mask` that keep a row out of the store; the others only warn."""
+        return sum(1 << check.bit for check in self.checks if check.severity is not Severity.WARN)
+
 
 @dataclass(frozen=True)
 class Plan:
