@@ -1,0 +1,62 @@
+"""The desk: everything one open tenant's work is done with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from app.settings import Settings
+from engine.model import Pipeline, Source, TargetModel
+from engine.run import Progress
+from engine.targets import TARGETS
+from storage import definitions
+from storage.keyring import KeyRing
+from storage.landing import Landing
+from storage.store import Store
+
+
+def utc_now() -> datetime:
+    """The time, in UTC and without a zone, as the store keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+@dataclass
+class Live:
+    """A run under way in this process."""
+
+    progress: Progress
+    thread: threading.Thread | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class Desk:
+    """One open tenant: its store, landing zone and keys. `working` marks the time a run takes."""
+
+    tenant: str
+    store: Store
+    landing: Landing
+    keys: KeyRing
+    settings: Settings
+    now: Callable[[], datetime] = utc_now
+    working: Callable[[], AbstractContextManager[object]] = nullcontext
+    live: dict[int, Live] = field(default_factory=dict)
+
+
+def targets(desk: Desk) -> dict[str, TargetModel]:
+    """The built-in target models and this tenant's own, by name."""
+    own = definitions.all_latest(desk.store.cursor(), "target")
+    return {**TARGETS, **{d.id: TargetModel.model_validate(d.body) for d in own}}
+
+
+def source(desk: Desk, id: str) -> Source:
+    """A source by id; NotFound where there is none."""
+    return Source.model_validate(definitions.get(desk.store.cursor(), "source", id).body)
+
+
+def pipeline(desk: Desk, id: str, version: int | None = None) -> Pipeline:
+    """A pipeline by id and, where given, version."""
+    return Pipeline.model_validate(definitions.get(desk.store.cursor(), "pipeline", id, version).body)

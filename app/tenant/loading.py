@@ -1,0 +1,270 @@
+"""Loading: a pipeline's payloads are sealed, read, mapped and committed; interrupted runs go on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.tenant.desk import Desk, Live, pipeline, source, targets
+from connectors import payloads_of
+from connectors.formats import reader
+from engine.compile import Plan, compile_plan
+from engine.errors import Retry, SpireError, Stop
+from engine.ledger import Ledger
+from engine.model import Pipeline, Shape, Source, SourceField
+from engine.ports import Cursor, Segment
+from engine.run import Cancelled, Limits, Placed, Progress, run
+from storage import definitions, runs
+from storage.runs import Resume, Run, RunBooks
+
+log = logging.getLogger(__name__)
+
+
+class ShapeUnknown(Stop):
+    """This source has not been looked at yet, so we don't know how to read it."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do: its ledger, up to ten examples of each outcome, and what the rules would catch."""
+
+    ledger: Ledger
+    examples: dict[str, list[dict[str, Any]]]
+
+
+@dataclass
+class Intake:
+    """The segments of a run, sealed as they come, and which cursor each one leads to."""
+
+    desk: Desk
+    run: int
+    source: Source
+    pipeline: str
+    shape: Shape
+    reached: dict[tuple[int, int], Cursor] = field(default_factory=dict)
+    size: int = 0
+
+    def placed(self, resume: Resume) -> Iterator[Placed]:
+        """Every chunk not yet committed, in order."""
+        for number, (segment, after) in enumerate(self._segments()):
+            self.size += segment.size
+            yield from self._chunks(number, segment, after, resume.chunks.get(number, 0))
+
+    def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
+        """What an interrupted run had sealed, then what the source has besides."""
+        sealed = runs.segments(self.desk.store.cursor(), self.run)
+        yield from sealed
+        if self.source.connector == "upload":
+            if not sealed:
+                config = self.source.config
+                segment = self.desk.landing.segment(config["upload"], config.get("number", 1))
+                runs.add_segment(self.desk.store, self.run, 0, segment, None)
+                yield segment, None
+            return
+        if sealed and sealed[-1][1] is None:
+            return
+        since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
+        for number, payload in enumerate(
+            payloads_of(self.source, since, self.desk.settings.url_allow), len(sealed)
+        ):
+            segment = self.desk.landing.seal(payload, f"run-{self.run}", number)
+            runs.add_segment(self.desk.store, self.run, number, segment, payload.cursor)
+            yield segment, payload.cursor
+
+    def _chunks(self, number: int, segment: Segment, after: Cursor | None, done: int) -> Iterator[Placed]:
+        last = -1
+        with self.desk.landing.open(segment) as stream:
+            chunks = enumerate(reader(self.shape).read(stream, self.shape))
+            ahead = next(chunks, None)
+            while ahead is not None:
+                i, chunk = ahead
+                ahead = next(chunks, None)
+                if ahead is None and after is not None:
+                    self.reached[number, i] = after
+                if i >= done:
+                    yield Placed(number, i, chunk)
+                last = i
+        if last < 0 and after is not None:
+            runs.keep_cursor(self.desk.store, self.pipeline, after, self.run, self.desk.now())
+
+    def cursor(self, segment: int, chunk: int) -> Cursor | None:
+        return self.reached.get((segment, chunk))
+
+
+def plan_of(desk: Desk, loading: Pipeline) -> Plan:
+    """The plan of a pipeline's mappings onto the tenant's target models."""
+    return compile_plan(loading.mappings, targets(desk))
+
+
+def fields_of(shape: Shape) -> dict[str, SourceField]:
+    return {f.name: f for f in shape.fields}
+
+
+def shape_of(read: Source) -> Shape:
+    """A source's shape; ShapeUnknown where nobody has looked yet."""
+    if read.shape is None:
+        raise ShapeUnknown(read.name, action="Open the source, so that its form can be found out.")
+    return read.shape
+
+
+def start_run(desk: Desk, pipeline_id: str, *, by: str, version: int | None = None) -> int:
+    """Start a run in the background and return its number."""
+    definition = definitions.get(desk.store.cursor(), "pipeline", pipeline_id, version)
+    number = runs.begin(desk.store, pipeline_id, definition.version, "run", {}, by, desk.now())
+    _go(desk, number, lambda progress: _load(desk, number, pipeline_id, definition.version, progress))
+    return number
+
+
+def dry_run(desk: Desk, loading: Pipeline) -> DryRun:
+    """The same plan on all rows, with nothing kept. `loading` need not be saved."""
+    read = source(desk, loading.source)
+    # No run has this number, so what the dry run would write can't be taken for a run's.
+    number = (1 << 26) + threading.get_ident() % (1 << 20)
+    intake = DryIntake(desk, number, read, loading.id, shape_of(read))
+    books = RunBooks(
+        desk.store,
+        number,
+        loading.id,
+        plan_of(desk, loading),
+        fields_of(intake.shape),
+        now=desk.now,
+        dry=True,
+    )
+    try:
+        ledger = run(intake.placed(Resume()), books, progress=Progress(), limits=_limits(desk, loading))
+        return DryRun(ledger, dict(books.examples))
+    finally:
+        books.close()
+        intake.forget()
+
+
+class DryIntake(Intake):
+    """The segments of a dry run: sealed like any other, forgotten after."""
+
+    def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
+        if self.source.connector == "upload":
+            config = self.source.config
+            yield self.desk.landing.segment(config["upload"], config.get("number", 1)), None
+            return
+        since = runs.cursor_of(self.desk.store.cursor(), self.pipeline)
+        for number, payload in enumerate(payloads_of(self.source, since, self.desk.settings.url_allow)):
+            yield self.desk.landing.seal(payload, f"dry-{self.run}", number), None
+
+    def forget(self) -> None:
+        if self.source.connector != "upload":
+            self.desk.landing.delete(f"dry-{self.run}")
+
+
+def resume_interrupted(desk: Desk) -> list[int]:
+    """Go on with every run that was under way when the process died. Returns their numbers."""
+    interrupted = runs.recent(desk.store.cursor(), state="running", limit=1000)
+    for each in interrupted:
+        if each.kind == "replay":
+            # A replay is one small batch or nothing; its rejects are still open.
+            runs.take_back(desk.store, each.run)
+            error = {"title": "The replay was interrupted and can be started again."}
+            runs.end(desk.store, each.run, "failed", desk.now(), error=error)
+            continue
+        _go(desk, each.run, _loader(desk, each))
+    return [each.run for each in interrupted if each.kind != "replay"]
+
+
+def _loader(desk: Desk, each: Run) -> Callable[[Progress], list[str]]:
+    return lambda progress: _load(desk, each.run, each.pipeline, each.version, progress)
+
+
+def _load(desk: Desk, number: int, pipeline_id: str, version: int, progress: Progress) -> list[str]:
+    """Run a pipeline from where it stands; returns notes for whoever reads the run's page."""
+    loading = pipeline(desk, pipeline_id, version)
+    read = source(desk, loading.source)
+    plan = plan_of(desk, loading)
+    intake = Intake(desk, number, read, loading.id, shape_of(read))
+    resume = runs.resume(desk.store.cursor(), number)
+    progress.ledger = runs.get(desk.store.cursor(), number).ledger
+    books = RunBooks(
+        desk.store, number, loading.id, plan, fields_of(intake.shape), now=desk.now, cursors=intake.cursor
+    )
+    run(
+        intake.placed(resume),
+        books,
+        progress=progress,
+        limits=_limits(desk, loading),
+        first_batch=resume.batches,
+        position=resume.position,
+    )
+    notes = list(intake.shape.notes)
+    if books.conflicting:
+        notes.append(
+            f"{books.conflicting:,} records came with a version already stored but other content; both are kept."
+        )
+    return notes
+
+
+def _limits(desk: Desk, loading: Pipeline) -> Limits:
+    return Limits(workers=desk.settings.worker_threads, error_threshold=loading.error_threshold)
+
+
+def _go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:
+    live = desk.live[number] = Live(Progress())
+    live.thread = threading.Thread(target=_watched, args=(desk, number, live, work), name=f"run-{number}")
+    live.thread.start()
+
+
+def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], list[str]]) -> None:
+    """Do the work, and enter in the books how it ended, whatever it was that ended it."""
+    state, error, notes = "finished", None, list[str]()
+    try:
+        with desk.working():
+            notes = work(live.progress)
+    except Cancelled:
+        state = "cancelled"
+    except SpireError as stopped:
+        state, error = "failed", _told(stopped)
+        runs.take_back(desk.store, number)
+    except Exception as unexpected:
+        # The one broad except: whatever a run meets, its books say that it failed and it stops alone.
+        log.error("run %s met %s", number, type(unexpected).__name__, exc_info=unexpected)
+        state = "failed"
+        error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
+        runs.take_back(desk.store, number)
+    finally:
+        stages = {name: round(spent, 3) for name, spent in live.progress.seconds.items()}
+        runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)
+        live.done.set()
+        desk.live.pop(number, None)
+        if state == "finished":
+            desk.store.checkpoint()
+
+
+def _told(stopped: SpireError) -> dict[str, Any]:
+    return {
+        "title": stopped.title,
+        "where": stopped.where,
+        "action": stopped.action,
+        "retry": isinstance(stopped, Retry),
+    }
+
+
+def progress(desk: Desk, number: int) -> Progress | None:
+    """How far a run under way is; None where it isn't under way here."""
+    live = desk.live.get(number)
+    return live.progress if live else None
+
+
+def cancel(desk: Desk, number: int) -> bool:
+    """Ask a run to stop after the batch it is at. False where it isn't under way."""
+    live = desk.live.get(number)
+    if live:
+        live.progress.cancelled.set()
+    return live is not None
+
+
+def wait(desk: Desk, number: int, timeout: float | None = None) -> Run:
+    """The run once it has ended, or as it stands after `timeout` seconds."""
+    live = desk.live.get(number)
+    if live:
+        live.done.wait(timeout)
+    return runs.get(desk.store.cursor(), number)

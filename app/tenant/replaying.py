@@ -1,0 +1,109 @@
+"""Replaying: rows in quarantine, repaired or under a better mapping, go through the plan again."""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from app.tenant.desk import Desk, pipeline, source
+from app.tenant.loading import _go, _limits, fields_of, plan_of, shape_of
+from connectors.formats import FORMATS
+from engine.errors import Stop
+from engine.model import Dialect, Shape
+from engine.ports import Chunk, Fault
+from engine.run import Placed, Progress, run
+from storage import definitions, quarantine, runs
+from storage.quarantine import Reject
+from storage.runs import RunBooks
+
+
+class NothingToReplay(Stop):
+    """None of these rows is still in quarantine."""
+
+
+class OnePipelineAtATime(Stop):
+    """These rows belong to several pipelines; replay those of one at a time."""
+
+
+def replay(desk: Desk, ids: Sequence[int], *, by: str) -> int:
+    """Start a run over the open rejects among `ids` and return its number.
+
+    They go through the pipeline's latest mapping. Those that fail again are new rejects of the replay;
+    the old ones are closed. Replaying what is closed already does nothing, so repeating is harmless.
+    """
+    cursor = desk.store.cursor()
+    rejects = quarantine.select(cursor, ids=ids, limit=None)
+    if not rejects:
+        raise NothingToReplay(action="They may have been replayed or dismissed already.")
+    pipelines = {r.pipeline for r in rejects}
+    if len(pipelines) > 1:
+        raise OnePipelineAtATime(", ".join(sorted(pipelines)))
+    (pipeline_id,) = pipelines
+    definition = definitions.get(cursor, "pipeline", pipeline_id)
+    body = {"rejects": [r.id for r in rejects]}
+    number = runs.begin(desk.store, pipeline_id, definition.version, "replay", body, by, desk.now())
+    _go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
+    return number
+
+
+def _replay(
+    desk: Desk, number: int, pipeline_id: str, rejects: list[Reject], progress: Progress
+) -> list[str]:
+    replayed = pipeline(desk, pipeline_id)
+    shape = shape_of(source(desk, replayed.source))
+    books = RunBooks(desk.store, number, pipeline_id, plan_of(desk, replayed), fields_of(shape), now=desk.now)
+    run(_placed(shape, rejects), books, progress=progress, limits=_limits(desk, replayed))
+    with desk.store.transaction() as cursor:
+        quarantine.close(cursor, [r.id for r in rejects], "replayed", number)
+    return []
+
+
+def _placed(shape: Shape, rejects: list[Reject]) -> Iterator[Placed]:
+    groups: dict[tuple[int, int, str], list[Reject]] = defaultdict(list)
+    for reject in rejects:
+        groups[reject.run, reject.segment, _form(shape, reject)].append(reject)
+    for i, ((_, segment, form), group) in enumerate(sorted(groups.items())):
+        for chunk in chunks_of(shape, form, group):
+            yield Placed(segment, i, chunk)
+
+
+def _form(shape: Shape, reject: Reject) -> str:
+    if reject.form != "unreadable":
+        return reject.form
+    return "csv" if shape.format == "csv" else "lines"
+
+
+def chunks_of(shape: Shape, form: str, rejects: Sequence[Reject]) -> Iterator[Chunk]:
+    """The rejects' bytes, repaired where they were, as chunks whose rows keep their original line numbers."""
+    name = "csv" if form == "csv" else "ndjson"
+    pieces = [r.raw if r.fixed is None else r.fixed for r in rejects]
+    if form != "csv":
+        pieces = [b" ".join(p.split(b"\n")) for p in pieces]
+    pieces = [p.rstrip(b"\r\n") for p in pieces]
+    starts = np.cumsum([1, *(p.count(b"\n") + 1 for p in pieces[:-1])])
+    origin = np.array([r.line for r in rejects], np.int64)
+    for chunk in FORMATS[name].read(io.BytesIO(b"\n".join(pieces) + b"\n"), _as_written(shape, name)):
+        at = chunk.lines if chunk.lines is not None else np.arange(chunk.rows) + chunk.first_line
+        faults = [Fault(int(_origin(starts, origin, f.line)), f.raw, f.reason) for f in chunk.faults]
+        yield replace(chunk, lines=_origin(starts, origin, at), faults=tuple(faults))
+
+
+def _origin(starts: np.ndarray, origin: np.ndarray, lines: np.ndarray | int) -> np.ndarray:
+    return origin[np.searchsorted(starts, lines, "right") - 1]
+
+
+def _as_written(shape: Shape, name: str) -> Shape:
+    """The shape of rows that stand alone: no header, nothing to skip, nothing compressed."""
+    dialect = None
+    if name == "csv":
+        found = shape.dialect or Dialect(columns=tuple(f.name for f in shape.fields))
+        dialect = found.model_copy(
+            update={"header": False, "skip_lines": 0, "comment": "", "encoding": "utf-8"}
+            if shape.dialect is None
+            else {"header": False, "skip_lines": 0, "comment": ""}
+        )
+    return Shape(format=name, fields=shape.fields, dialect=dialect)

@@ -1,0 +1,210 @@
+"""The run: chunks are staged in parallel and committed one batch at a time, in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from engine.errors import Stop
+from engine.ledger import Ledger
+from engine.ports import Chunk
+
+# Under DuckDB's row group of 122,880 rows a commit costs up to half as much again; two are a good batch.
+BATCH_ROWS = 245_760
+_FEW_ROWS = 100
+
+StagedT = TypeVar("StagedT")
+
+
+class Cancelled(Stop):
+    """The run was cancelled. What it had committed stays, and its books balance up to there."""
+
+
+class TooManyRejects(Stop):
+    """More rows were rejected than this pipeline allows, so the run stopped."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A chunk and where it stands: the segment's number in the run, and the chunk's in the segment."""
+
+    segment: int
+    number: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True)
+class Batch(Generic[StagedT]):
+    """Consecutive staged chunks that commit together. `position` counts the rows staged before them."""
+
+    number: int
+    position: int
+    chunks: tuple[tuple[Placed, StagedT], ...]
+
+
+class RunStore(Protocol[StagedT]):
+    """What the run needs of a store. `stage` is called from several threads, `commit` from one at a time."""
+
+    def stage(self, placed: Placed) -> StagedT: ...
+
+    def rows(self, staged: StagedT) -> int: ...
+
+    def commit(self, batch: Batch[StagedT]) -> Ledger: ...
+
+
+@dataclass
+class Progress:
+    """How far a run is, for whoever watches: rows so far, seconds per stage (they overlap), and a wish to stop."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    staged: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+
+    def saw(self, rows: int) -> None:
+        with self._lock:
+            self.staged += rows
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a run works: rows to a batch, staging threads, and the share of rejects that ends it."""
+
+    batch_rows: int = BATCH_ROWS
+    workers: int = 2
+    error_threshold: float | None = None
+
+
+def run(
+    chunks: Iterable[Placed],
+    store: RunStore[StagedT],
+    *,
+    progress: Progress,
+    limits: Limits = Limits(),
+    first_batch: int = 0,
+    position: int = 0,
+) -> Ledger:
+    """Stage every chunk and commit it, in order; returns the ledger of all batches.
+
+    At most `workers` chunks are staged ahead, so memory stays flat whatever the source's size. An
+    error ends the run after the last whole batch; the store has that batch, or nothing of it.
+    """
+    with (
+        ThreadPoolExecutor(limits.workers, "stage") as stagers,
+        ThreadPoolExecutor(1, "commit") as committer,
+    ):
+        books = _Books(store, committer, progress, limits, first_batch, position)
+        waiting: deque[tuple[Placed, Future[StagedT]]] = deque()
+        try:
+            for placed in _timed(chunks, progress):
+                _go_on(progress)
+                waiting.append((placed, stagers.submit(_stage, store, placed, progress)))
+                if len(waiting) > limits.workers:
+                    books.take(*waiting.popleft())
+            while waiting:
+                _go_on(progress)
+                books.take(*waiting.popleft())
+            return books.close()
+        except BaseException:
+            for _, future in waiting:
+                future.cancel()
+            books.abandon()
+            raise
+
+
+class _Books(Generic[StagedT]):
+    """Gathers staged chunks into batches and hands them to the committing thread, one ahead at most."""
+
+    def __init__(
+        self,
+        store: RunStore[StagedT],
+        committer: ThreadPoolExecutor,
+        progress: Progress,
+        limits: Limits,
+        number: int,
+        position: int,
+    ) -> None:
+        self.store, self.committer, self.progress, self.limits = store, committer, progress, limits
+        self.number, self.position = number, position
+        self.gathered: list[tuple[Placed, StagedT]] = []
+        self.rows = 0
+        self.committing: Future[None] | None = None
+
+    def take(self, placed: Placed, staged: Future[StagedT]) -> None:
+        done = staged.result()
+        self.gathered.append((placed, done))
+        self.rows += max(self.store.rows(done), placed.chunk.read)
+        if self.rows >= self.limits.batch_rows:
+            self._hand_over()
+
+    def close(self) -> Ledger:
+        if self.gathered:
+            self._hand_over()
+        self._wait()
+        return self.progress.ledger.checked()
+
+    def abandon(self) -> None:
+        """Let a commit under way end; what is gathered is dropped."""
+        if self.committing is not None:
+            self.committing.exception()
+
+    def _hand_over(self) -> None:
+        self._wait()
+        batch = Batch(self.number, self.position, tuple(self.gathered))
+        self.number += 1
+        self.position += sum(self.store.rows(staged) for _, staged in self.gathered)
+        self.gathered, self.rows = [], 0
+        self.committing = self.committer.submit(self._commit, batch)
+
+    def _wait(self) -> None:
+        if self.committing is not None:
+            self.committing.result()
+            self.committing = None
+
+    def _commit(self, batch: Batch[StagedT]) -> None:
+        with self.progress.timed("commit"):
+            self.progress.ledger = self.progress.ledger + self.store.commit(batch).checked()
+        ledger, threshold = self.progress.ledger, self.limits.error_threshold
+        if threshold is not None and ledger.read >= _FEW_ROWS and ledger.rejected > threshold * ledger.read:
+            raise TooManyRejects(
+                f"{ledger.rejected:,} of the first {ledger.read:,} rows, against {threshold:.1%} allowed.",
+                action="Repair the mapping, or raise the pipeline's error threshold.",
+            )
+
+
+def _stage(store: RunStore[StagedT], placed: Placed, progress: Progress) -> StagedT:
+    with progress.timed("stage"):
+        staged = store.stage(placed)
+    progress.saw(placed.chunk.read)
+    return staged
+
+
+def _timed(chunks: Iterable[Placed], progress: Progress) -> Iterator[Placed]:
+    source = iter(chunks)
+    while True:
+        with progress.timed("read"):
+            placed = next(source, None)
+        if placed is None:
+            return
+        yield placed
+
+
+def _go_on(progress: Progress) -> None:
+    if progress.cancelled.is_set():
+        raise Cancelled()

@@ -1,0 +1,116 @@
+"""From a chunk to the relation `source`: the one place that says how DuckDB reads bytes.
+
+Everything is read as text. DuckDB's own guesses turn hashes into infinities, so nothing is guessed
+here; the plan casts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from engine.model import SourceField
+from engine.ports import Chunk
+
+RAW = "_raw"
+_PLAIN_OBJECT = 16 << 20
+
+
+def identifier(name: str) -> str:
+    """A quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A quoted SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: bool = False) -> str:
+    """A SELECT that reads the chunk's rows from the file `place` as VARCHAR columns named by field.
+
+    With `ordinal` it adds `_ord`, the row's place in the chunk from 0. Rows come in the chunk's order
+    when one thread reads them, which the store's `threads=1` sees to.
+    """
+    count = "row_number() OVER () - 1 AS _ord" if ordinal else ""
+    if chunk.kind == "csv":
+        columns = ", ".join(f"{literal(c)}: 'VARCHAR'" for c in chunk.columns)
+        options = (
+            f"columns={{{columns}}}, header=false, auto_detect=false, parallel=false, "
+            f"delim={literal(chunk.delimiter)}, quote={literal(chunk.quote)}, escape={literal(chunk.escape)}, "
+            f"max_line_size={max(2 << 20, _longest(chunk))}"
+        )
+        picked = [f"{identifier((f.path or (f.name,))[0])} AS {identifier(f.name)}" for f in fields]
+        return f"SELECT {_list(picked, count)} FROM read_csv({literal(place)}, {options})"
+    if chunk.kind == "lines":
+        size = max(_PLAIN_OBJECT, _longest(chunk))
+        lines = f"read_ndjson_objects({literal(place)}, maximum_object_size={size})"
+        return objects(lines, fields, count)
+    picked = [f"CAST({identifier(f.name)} AS VARCHAR) AS {identifier(f.name)}" for f in fields]
+    return f"SELECT {_list(picked, count)} FROM read_parquet({literal(place)})"
+
+
+def objects(lines: str, fields: Sequence[SourceField], count: str = "") -> str:
+    """A SELECT of fields out of a relation with one JSON object a row, in the column `json`.
+
+    A field that is an object or a list arrives as its JSON text; absent and null arrive as NULL.
+    """
+    tree = _Tree()
+    for f in fields:
+        if f.name != RAW:
+            tree.add(f.path or (f.name,))
+    picked = [f"CAST(json AS VARCHAR) AS {RAW}" if f.name == RAW else tree.pick(f) for f in fields]
+    if not tree.branches:
+        return f"SELECT {_list(picked, count)} FROM {lines}"
+    inner = f"SELECT json, from_json(json, {literal(json.dumps(tree.spec()))}) AS _o FROM {lines}"
+    return f"SELECT {_list(picked, count)} FROM ({inner})"
+
+
+class _Tree:
+    """The struct that from_json is asked for: leaves are text; a leaf with children stays whole.
+
+    DuckDB's struct fields ignore case and JSON's keys don't, so the second of two keys that differ
+    only in case is left out here and fetched by its path.
+    """
+
+    def __init__(self) -> None:
+        self.branches: dict[str, _Tree] = {}
+        self.leaf = False
+
+    def add(self, path: Sequence[str]) -> None:
+        key = path[0]
+        if key not in self.branches and any(k.lower() == key.lower() for k in self.branches):
+            return
+        branch = self.branches.setdefault(key, _Tree())
+        if len(path) == 1:
+            branch.leaf = True
+        else:
+            branch.add(path[1:])
+
+    def spec(self) -> dict[str, object]:
+        return {k: "VARCHAR" if b.leaf or not b.branches else b.spec() for k, b in self.branches.items()}
+
+    def pick(self, field: SourceField) -> str:
+        path = field.path or (field.name,)
+        node, where = self, "_o"
+        for depth, key in enumerate(path):
+            if key not in node.branches:
+                return f"{_by_path('json', path)} AS {identifier(field.name)}"
+            node, where = node.branches[key], f"{where}.{identifier(key)}"
+            if node.leaf and depth + 1 < len(path):
+                where = _by_path(where, path[depth + 1 :])
+                break
+        return f"{where} AS {identifier(field.name)}"
+
+
+def _by_path(value: str, path: Sequence[str]) -> str:
+    return f"json_extract_string({value}, {literal('$' + ''.join('.' + json.dumps(p) for p in path))})"
+
+
+def _list(picked: Sequence[str], count: str) -> str:
+    return ", ".join([*picked, *([count] if count else [])]) or "1 AS _nothing"
+
+
+def _longest(chunk: Chunk) -> int:
+    """An upper bound for the longest row: tight only where rows are few, which is where it matters."""
+    return len(chunk.data) + 1 if chunk.rows * 1024 < len(chunk.data) else 0

@@ -1,0 +1,203 @@
+"""Quarantine: rows that failed, each with its bytes, line, rule and mapping version, waiting for a repair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from engine.compile import Branch
+from engine.ports import Chunk, Fault
+from storage.staging import Staged, StagedBranch, ordinals
+
+UNREADABLE = "readable"
+
+
+@dataclass(frozen=True)
+class Reject:
+    """A row in quarantine. `rule` and `reason` are of the first failed check; `checks` lists them all.
+
+    `form` says how `raw` is written: `csv` (in the source's dialect), `lines` (a JSON object), or
+    `unreadable` (a fault: bytes that never became a row). `fixed` holds the repaired bytes, if any.
+    `state` is open, replayed or dismissed.
+    """
+
+    id: int
+    run: int
+    pipeline: str
+    mapping: str
+    segment: int
+    line: int
+    form: str
+    raw: bytes
+    fixed: bytes | None
+    rule: str
+    field: str | None
+    reason: str
+    checks: list[dict[str, Any]]
+    state: str
+    at: datetime
+    replay: int | None
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Open rejects that share a rule and a reason."""
+
+    rule: str
+    field: str | None
+    reason: str
+    rows: int
+    first: int
+    runs: tuple[int, ...]
+
+
+def put_faults(
+    cursor: DuckDBPyConnection,
+    run: int,
+    pipeline: str,
+    mapping: str,
+    segment: int,
+    chunk: Chunk,
+    at: datetime,
+) -> int:
+    """Put what could not be read as rows into quarantine. Returns how many."""
+    _put(cursor, run, pipeline, segment, at, [_unreadable(fault, mapping) for fault in chunk.faults])
+    return len(chunk.faults)
+
+
+def put_rows(
+    cursor: DuckDBPyConnection,
+    run: int,
+    pipeline: str,
+    segment: int,
+    staged: Staged,
+    branch: StagedBranch,
+    at: datetime,
+) -> int:
+    """Put the rows that failed a blocking check into quarantine. Returns how many source rows that were."""
+    rows, masks = ordinals(cursor, branch, f"(_mask & {branch.branch.blocking}) <> 0")
+    if not len(rows):
+        return 0
+    raws = staged.chunk.raw(rows.tolist())
+    lines = staged.lines(rows)
+    failed = {mask: _failed(branch.branch, int(mask)) for mask in np.unique(masks)}
+    entries = [
+        {
+            "mapping": branch.branch.version, "line": int(line),
+            "form": "csv" if staged.chunk.kind == "csv" else "lines", "raw": raw, **failed[mask],
+        }
+        for line, raw, mask in zip(lines, raws, masks, strict=True)
+    ]  # fmt: skip
+    _put(cursor, run, pipeline, segment, at, entries)
+    return len(rows)
+
+
+def _unreadable(fault: Fault, mapping: str) -> dict[str, Any]:
+    check = {"rule": UNREADABLE, "field": None, "message": fault.reason}
+    return {
+        "mapping": mapping, "line": fault.line, "form": "unreadable", "raw": fault.raw, "rule": UNREADABLE,
+        "field": None, "reason": fault.reason, "checks": json.dumps([check]),
+    }  # fmt: skip
+
+
+def _failed(branch: Branch, mask: int) -> dict[str, Any]:
+    """The columns that say why, for one combination of failed checks."""
+    checks = [c for c in branch.checks if mask >> c.bit & 1]
+    first = next(c for c in checks if branch.blocking >> c.bit & 1)
+    return {
+        "rule": first.rule,
+        "field": first.field,
+        "reason": first.message,
+        "checks": json.dumps([{"rule": c.rule, "field": c.field, "message": c.message} for c in checks]),
+    }
+
+
+def _put(
+    cursor: DuckDBPyConnection,
+    run: int,
+    pipeline: str,
+    segment: int,
+    at: datetime,
+    entries: Sequence[dict[str, Any]],
+) -> None:
+    if not entries:
+        return
+    names = ["mapping", "line", "form", "raw", "rule", "field", "reason", "checks"]
+    types = [pa.string(), pa.int64(), pa.string(), pa.binary(), *[pa.string()] * 4]
+    arriving = pa.table({n: pa.array([e[n] for e in entries], t) for n, t in zip(names, types, strict=True)})
+    cursor.register("arriving", arriving)
+    try:
+        cursor.execute(
+            "INSERT INTO store.spire.rejects SELECT nextval('store.spire.reject_id'), ?, ?, mapping, ?, line, "
+            "form, raw, NULL, rule, field, reason, checks, 'open', ?, NULL FROM arriving",
+            [run, pipeline, segment, at],
+        )
+    finally:
+        cursor.unregister("arriving")
+
+
+_COLUMNS = "id, run, pipeline, mapping, segment, line, form, raw, fixed, rule, field, reason, checks, state, moment, replay"
+
+
+def select(
+    cursor: DuckDBPyConnection,
+    *,
+    run: int | None = None,
+    pipeline: str | None = None,
+    rule: str | None = None,
+    reason: str | None = None,
+    state: str | None = "open",
+    ids: Iterable[int] | None = None,
+    after: int = 0,
+    limit: int | None = 100,
+) -> list[Reject]:
+    """Rejects in order of id, those after id `after`, at most `limit`."""
+    where, values = _where(run=run, pipeline=pipeline, rule=rule, reason=reason, state=state)
+    if ids is not None:
+        where.append("list_contains(?, id)")
+        values.append(list(ids))
+    rows = cursor.execute(
+        f"SELECT {_COLUMNS} FROM store.spire.rejects WHERE {' AND '.join([*where, 'id > ?'])} ORDER BY id "
+        + (f"LIMIT {int(limit)}" if limit is not None else ""),
+        [*values, after],
+    ).fetchall()
+    return [Reject(*[*row[:12], json.loads(row[12]), *row[13:]]) for row in rows]
+
+
+def causes(cursor: DuckDBPyConnection, *, run: int | None = None, pipeline: str | None = None) -> list[Cause]:
+    """Open rejects by cause, the most frequent first."""
+    where, values = _where(run=run, pipeline=pipeline, state="open")
+    rows = cursor.execute(
+        "SELECT rule, field, reason, count(*), min(id), list(DISTINCT run ORDER BY run) "
+        f"FROM store.spire.rejects WHERE {' AND '.join(where)} GROUP BY ALL ORDER BY 4 DESC, 5",
+        values,
+    ).fetchall()
+    return [Cause(*[*row[:5], tuple(row[5])]) for row in rows]
+
+
+def _where(**equal: Any) -> tuple[list[str], list[Any]]:
+    given = {column: value for column, value in equal.items() if value is not None}
+    return [f"{column} = ?" for column in given] or ["true"], list(given.values())
+
+
+def fix(cursor: DuckDBPyConnection, repairs: dict[int, bytes]) -> None:
+    """Keep repaired bytes beside the originals of open rejects."""
+    for id, fixed in repairs.items():
+        cursor.execute(
+            "UPDATE store.spire.rejects SET fixed = ? WHERE id = ? AND state = 'open'", [fixed, id]
+        )
+
+
+def close(cursor: DuckDBPyConnection, ids: Sequence[int], state: str, replay: int | None = None) -> None:
+    """Close open rejects as `replayed` (by which run) or `dismissed`."""
+    cursor.execute(
+        "UPDATE store.spire.rejects SET state = ?, replay = ? WHERE list_contains(?, id) AND state = 'open'",
+        [state, replay, list(ids)],
+    )

@@ -1,0 +1,50 @@
+-- The tenant's own books, beside its records. One statement each, all repeatable.
+CREATE SCHEMA IF NOT EXISTS store.spire;
+CREATE SCHEMA IF NOT EXISTS store.versions;
+CREATE SCHEMA IF NOT EXISTS store.seen;
+CREATE SCHEMA IF NOT EXISTS store.superseded;
+CREATE SCHEMA IF NOT EXISTS store.records;
+
+CREATE TABLE IF NOT EXISTS store.spire.meta (format INTEGER NOT NULL, duckdb VARCHAR NOT NULL);
+
+CREATE TABLE IF NOT EXISTS store.spire.definitions (
+    kind VARCHAR NOT NULL, id VARCHAR NOT NULL, version INTEGER NOT NULL, address VARCHAR NOT NULL,
+    body JSON NOT NULL, author VARCHAR NOT NULL, moment TIMESTAMP NOT NULL, comment VARCHAR NOT NULL,
+    deleted BOOLEAN NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.runs (
+    run INTEGER NOT NULL, pipeline VARCHAR NOT NULL, version INTEGER NOT NULL, kind VARCHAR NOT NULL,
+    state VARCHAR NOT NULL, started TIMESTAMP NOT NULL, finished TIMESTAMP, started_by VARCHAR NOT NULL,
+    body JSON NOT NULL, error JSON, stages JSON, notes JSON
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.batches (
+    run INTEGER NOT NULL, batch INTEGER NOT NULL, segment INTEGER NOT NULL, chunks INTEGER NOT NULL,
+    position BIGINT NOT NULL, moment TIMESTAMP NOT NULL, read BIGINT NOT NULL, inserted BIGINT NOT NULL,
+    updated BIGINT NOT NULL, unchanged BIGINT NOT NULL, duplicate BIGINT NOT NULL, rejected BIGINT NOT NULL,
+    filtered BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.findings (
+    run INTEGER NOT NULL, batch INTEGER NOT NULL, mapping VARCHAR NOT NULL, rule VARCHAR NOT NULL,
+    field VARCHAR, severity VARCHAR NOT NULL, message VARCHAR NOT NULL, rows BIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.segments (
+    run INTEGER NOT NULL, number INTEGER NOT NULL, place VARCHAR NOT NULL, place_number INTEGER NOT NULL,
+    name VARCHAR NOT NULL, size BIGINT NOT NULL, sha256 VARCHAR NOT NULL, cursor JSON
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.cursors (
+    pipeline VARCHAR NOT NULL, cursor JSON NOT NULL, run INTEGER NOT NULL, moment TIMESTAMP NOT NULL
+);
+
+CREATE SEQUENCE IF NOT EXISTS store.spire.reject_id;
+
+CREATE TABLE IF NOT EXISTS store.spire.rejects (
+    id BIGINT NOT NULL, run INTEGER NOT NULL, pipeline VARCHAR NOT NULL, mapping VARCHAR NOT NULL,
+    segment INTEGER NOT NULL, line BIGINT NOT NULL, form VARCHAR NOT NULL, raw BLOB NOT NULL, fixed BLOB,
+    rule VARCHAR NOT NULL, field VARCHAR, reason VARCHAR NOT NULL, checks JSON NOT NULL,
+    state VARCHAR NOT NULL, moment TIMESTAMP NOT NULL, replay INTEGER
+);
