@@ -1,0 +1,78 @@
+"""The score of one source field for one target field, with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.model import FieldType, TargetField, TargetModel
+from engine.profile import Column, Profile
+from engine.suggest.facts import Accepted, Candidate
+from engine.suggest.names import normalised, shared_words, similarity, words_of
+from engine.suggest.values import evidence, main_kind
+
+# Columns of links to read more at, and of our own side of a connection, look like indicators and are none.
+_ASIDE = frozenset({"reference", "detail", "src", "report", "internal", "target", "victim", "result", "created"})
+
+
+class Scorer:
+    """Scores pairs of one source and one target; `history` are pairs the tenant accepted before."""
+
+    def __init__(self, profile: Profile, target: TargetModel, history: Iterable[Accepted] = ()) -> None:
+        self.profile = profile
+        self.target = target
+        # A fixed order, so that shuffled columns give the same mapping.
+        self.columns = sorted(profile.columns, key=lambda column: (normalised(column.name), column.name))
+        self.ignore = shared_words([column.name for column in self.columns]) | {
+            word for word in words_of(target.name) if target.name not in ("contact", "asset")
+        }
+        self.accepted: dict[tuple[str, str], int] = {}
+        for pair in history:
+            if pair.target == target.name:
+                key = (normalised(pair.header), pair.field)
+                self.accepted[key] = self.accepted.get(key, 0) + pair.times
+
+    def candidates(self, field: TargetField) -> list[Candidate]:
+        """Every source field with a score for the field, in the order of `columns`."""
+        return [self.score(column, field) for column in self.columns]
+
+    def score(self, column: Column, field: TargetField) -> Candidate:
+        """How sure we are that the column feeds the field, 0 to 100."""
+        alike, phrase = similarity(column.name, field)
+        without, other = similarity(column.name, field, self.ignore)
+        if without * 0.98 > alike:
+            alike, phrase = without * 0.98, other
+        values = evidence(column, field)
+        strength = values.strength
+        reasons: list[str] = []
+        if alike >= 0.97:
+            reasons.append("the names are the same")
+        elif alike >= 0.5:
+            reasons.append(f"the name is like “{phrase}”")
+        if field.kind == "indicator" and _ASIDE & set(words_of(column.name)):
+            strength *= 0.4
+        said = 0.95 * alike**1.6
+        total = round(100 * (1 - (1 - said) * (1 - strength)))
+        times = self.accepted.get((normalised(column.name), field.name), 0)
+        if times:
+            total = max(total, min(97, 88 + 2 * times))
+            reasons.insert(0, f"you have mapped this name to it before ({times} times)" if times > 1 else
+                           "you have mapped this name to it before")  # fmt: skip
+        reasons += values.reasons
+        if total > values.cap:
+            reasons.append(f"so the score is held at {values.cap}")
+        return Candidate(source=column.name, score=min(total, values.cap, 99), reasons=tuple(reasons))
+
+
+def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Best first; equals in the order they came."""
+    return sorted(candidates, key=lambda candidate: -candidate.score)
+
+
+def indicator_columns(profile: Profile) -> list[Column]:
+    """The columns each of which would do as the indicator of its row."""
+    return [column for column in profile.columns if main_kind(column) and column.type != "text"]
+
+
+def feeds(field: TargetField) -> bool:
+    """Whether a source could name this field at all; whole objects and the like come another way."""
+    return not (field.type is FieldType.JSON and field.name in ("object", "observables"))

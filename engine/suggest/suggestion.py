@@ -1,0 +1,155 @@
+"""Suggest: a ready mapping of a profiled source onto a target model, every pair with its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.model import FieldMapping, FieldType, Mapping, Step, TargetField, TargetModel
+from engine.profile import Column, Profile
+from engine.steps import STEPS
+from engine.suggest.assignment import assign
+from engine.suggest.chain import Chain, chain, day_first
+from engine.suggest.facts import Accepted, Candidate, FieldSuggestion, Suggestion
+from engine.suggest.pairs import Scorer, feeds, ranked
+from engine.suggest.values import INDICATOR_KINDS, main_kind
+
+THRESHOLD = 60
+# Below this a pair is noise, not an offer.
+_SHOWN = 25
+
+# What the value of an indicator feeds besides `value`, where no source field does: the steps that get it there.
+_DERIVED: dict[str, tuple[str, ...]] = {
+    "original": (),
+    "value_type": ("recognise",),
+    "pattern": ("stix_pattern",),
+    "id": ("stix_id",),
+}
+
+
+def suggest(
+    profile: Profile, target: TargetModel, history: Iterable[Accepted] = (), *, threshold: int = THRESHOLD
+) -> Suggestion:
+    """The mapping we propose, and for each target field the best source field, its score and the runner-up.
+
+    Pairs below `threshold` are shown and not mapped. The result depends on the columns' names and
+    contents, never on their order.
+    """
+    scorer = Scorer(profile, target, history)
+    wanted = [field for field in target.fields if feeds(field)]
+    table = [scorer.candidates(field) for field in wanted]
+    # Squared, so that one sure pair weighs more than two doubtful ones.
+    chosen = assign([[c.score**2 if c.score >= _SHOWN else 0.0 for c in row] for row in table])
+    days = day_first(profile.columns)
+    found: dict[str, FieldSuggestion] = {}
+    notes: list[str] = []
+    for field, row, at in zip(wanted, table, chosen, strict=True):
+        best = row[at] if at is not None else None
+        rest = ranked([c for c in row if c is not best and c.score >= _SHOWN])
+        runner = rest[0] if rest else None
+        road = chain(profile.column(best.source), field, days) if best else Chain()
+        accepted = best is not None and best.score >= threshold and not road.choices
+        found[field.name] = FieldSuggestion(
+            field=field.name, required=field.required, best=best, runner_up=runner, accepted=accepted,
+            steps=road.steps, choices=road.choices,
+        )  # fmt: skip
+        if best and best.score >= threshold and road.choices:
+            notes.append(f"{best.source}: is the day first or the month? The values allow both, so please choose.")
+        elif accepted and best and road.note:
+            notes.append(f"{best.source}: {road.note}.")
+    for field in target.fields:
+        found.setdefault(field.name, FieldSuggestion(field=field.name, required=field.required))
+    _derive(target, found)
+    notes += _side_by_side(profile, found)
+    notes += [f"{c.name}: {c.mangled:,} values look mangled by a spreadsheet." for c in profile.columns if c.mangled]
+    return _finished(profile, target, [found[field.name] for field in target.fields], notes)
+
+
+def suggest_target(
+    profile: Profile, targets: Iterable[TargetModel], history: Iterable[Accepted] = ()
+) -> list[Suggestion]:
+    """A suggestion for each target model, the one that suits the source best first."""
+    remembered = tuple(history)
+    found = [suggest(profile, target, remembered) for target in targets]
+    return sorted(found, key=lambda suggestion: (-suggestion.fit, suggestion.target))
+
+
+def _derive(target: TargetModel, found: dict[str, FieldSuggestion]) -> None:
+    value = found.get("value")
+    if value is None or not value.accepted or value.best is None or target.field("value").kind != "indicator":
+        return
+    for name, steps in _DERIVED.items():
+        if name not in found or found[name].accepted or any(step not in STEPS for step in steps):
+            continue
+        road = tuple(Step(step=step) for step in steps)
+        found[name] = found[name].model_copy(
+            update={
+                "best": Candidate(
+                    source=value.best.source, score=value.best.score, reasons=("worked out from the value",)
+                ),
+                "runner_up": found[name].best or found[name].runner_up,
+                "accepted": True,
+                "derived": True,
+                "steps": road,
+            }
+        )
+
+
+def _side_by_side(profile: Profile, found: dict[str, FieldSuggestion]) -> list[str]:
+    value = found.get("value")
+    if value is None or not value.accepted or value.best is None:
+        return []
+    others = [
+        column
+        for column in profile.columns
+        if column.name != value.best.source
+        and INDICATOR_KINDS.get(main_kind(column), 0) == 1
+        and column.type in (*INDICATOR_KINDS, "indicator")
+        and not any(f.accepted and f.best and f.best.source == column.name for f in found.values())
+    ]
+    if not others:
+        return []
+    names = ", ".join(sorted(column.name for column in others))
+    return [f"Each row holds several indicators: {value.best.source} was taken as the one it is about, besides {names}."]
+
+
+def _finished(
+    profile: Profile, target: TargetModel, fields: Sequence[FieldSuggestion], notes: Sequence[str]
+) -> Suggestion:
+    mapped = [
+        FieldMapping(field=f.field, source=f.best.source, steps=f.steps) for f in fields if f.accepted and f.best
+    ]
+    used = {item.source for item in mapped}
+    missing = tuple(f.field for f in fields if f.required and not f.accepted)
+    return Suggestion(
+        target=target.name,
+        fields=tuple(fields),
+        mapping=Mapping(target=target.name, fields=tuple(mapped)),
+        missing=missing,
+        unused=tuple(column.name for column in profile.columns if column.name not in used),
+        notes=tuple(notes),
+        fit=_fit(profile.columns, target, fields, missing),
+    )
+
+
+def _fit(
+    columns: Sequence[Column], target: TargetModel, fields: Sequence[FieldSuggestion], missing: Sequence[str]
+) -> int:
+    """How well the target suits: what it makes of the columns, held down by what it lacks."""
+    direct = [f for f in fields if f.accepted and f.best and not f.derived]
+    if not direct or not columns:
+        return 0
+    # The first few fields tell; a field any table has (a date, a name) tells little.
+    telling = sum(f.best.score * _tells(target.field(f.field)) for f in direct if f.best)
+    covered = len({f.best.source for f in direct if f.best}) / len(columns)
+    needed = {*target.key, *(f.name for f in target.fields if f.required)} - {"id"}
+    lacking = len(needed & {f.field for f in fields if not f.accepted} | set(missing))
+    score = min(100.0, telling / 4) * (0.5 + 0.5 * covered)
+    return max(0, round(score * 0.4 ** min(lacking, 3)))
+
+
+def _tells(field: TargetField) -> float:
+    if field.kind == "indicator":
+        return 2.0
+    if field.kind:
+        return 1.2
+    return 0.5 if field.type in (FieldType.TIMESTAMP, FieldType.DATE) or field.name in ("name", "description") else 0.9
