@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import fcntl
 import io
-import json
 import os
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import Bug, Retry, Stop
 from engine.ports import Payload, Segment
 from storage.disk import DiskFull, private, room, sync_folder
+from storage.manifest import read_manifest, write_manifest
 from storage.seal import CHUNK, Bytes, Sealer, Tampered, open_sealed
 
 _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
@@ -175,7 +175,7 @@ class Landing:
         about = {"name": name, "size": size, "media_type": media_type}
         try:
             with room(f"Upload {upload}."):
-                self._write_sealed(folder / "upload", about, upload, 0, "upload")
+                write_manifest(folder / "upload", about, self._key, self._tenant, upload, 0, "upload")
         except DiskFull:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -301,48 +301,29 @@ class Landing:
             "name": segment.name, "size": segment.size, "sha256": segment.sha256, "media_type": media_type
         }  # fmt: skip
         with room(f"Payload {segment.number} of {segment.run}."):
-            self._write_sealed(
-                folder / f"{segment.number}.meta", about, segment.run, segment.number, "manifest"
-            )
+            meta = folder / f"{segment.number}.meta"
+            write_manifest(meta, about, self._key, self._tenant, segment.run, segment.number, "manifest")
             os.rename(part, folder / f"{segment.number}.seal")
             sync_folder(folder)
-
-    def _write_sealed(
-        self, path: Path, about: Mapping[str, object], run: str, number: int, purpose: str
-    ) -> None:
-        new = path.with_name(path.name + ".new")
-        try:
-            with private(new) as file:
-                with Sealer(file, self._key, self._tenant, run, number, purpose=purpose) as sealer:
-                    sealer.write(json.dumps(dict(about)).encode())
-                os.fsync(file.fileno())
-            os.rename(new, path)
-        finally:
-            new.unlink(missing_ok=True)
-        sync_folder(path.parent)
-
-    def _read_sealed(self, path: Path, run: str, number: int, purpose: str) -> dict[str, object]:
-        try:
-            file = path.open("rb", buffering=0)
-        except FileNotFoundError:
-            raise NoSuchUpload(f"{purpose.capitalize()} {number} of {run}.") from None
-        with file, open_sealed(file, self._key, self._tenant, run, number, purpose=purpose) as reader:
-            about: dict[str, object] = json.loads(reader.read())
-        return about
 
     def _manifest(self, run: str, number: int) -> dict[str, object]:
         if not self._path(run, number).exists():
             raise NoSuchUpload(f"Payload {number} of {run}.")
         try:
-            return self._read_sealed(self._folder(run) / f"{int(number)}.meta", run, number, "manifest")
-        except NoSuchUpload:
+            path = self._folder(run) / f"{int(number)}.meta"
+            return read_manifest(path, self._key, self._tenant, run, number, "manifest")
+        except FileNotFoundError:
             raise Tampered(
                 f"Tenant {self._tenant}, {run}, segment {number}: its manifest is missing.",
                 action="Restore this file from a backup.",
             ) from None
 
     def _announced(self, upload: str) -> dict[str, object]:
-        return self._read_sealed(self._folder(upload) / "upload", upload, 0, "upload")
+        try:
+            path = self._folder(upload) / "upload"
+            return read_manifest(path, self._key, self._tenant, upload, 0, "upload")
+        except FileNotFoundError:
+            raise NoSuchUpload(f"Upload {upload}.") from None
 
     def _same(self, segment: Segment) -> Segment:
         there = self.segment(segment.run, segment.number)

@@ -18,7 +18,8 @@ from engine.ledger import OUTCOMES, Ledger
 from engine.model import Severity, SourceField
 from engine.ports import Cursor, Segment
 from engine.run import Batch, Placed
-from storage import quarantine, records, staging
+from engine.scan import identifier
+from storage import quarantine, records, staging, uniqueness
 from storage.definitions import NotFound
 from storage.records import RUN_BITS, Arrival, Kept
 from storage.staging import Staged
@@ -216,6 +217,7 @@ class RunBooks:
         self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
         self.now, self.dry, self.cursors = now, dry, cursors
         self.conflicting = 0
+        self.newest: dict[str, datetime] = {}
         self.examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._own = threading.local()
 
@@ -230,6 +232,7 @@ class RunBooks:
         """Records, rejects, findings, cursor and ledger together, or none of them."""
         arrivals = self._arrivals(batch)
         try:
+            uniqueness.mark(self._cursor(), arrivals)
             with self.store.transaction() as cursor:
                 return self._commit(cursor, batch, arrivals)
         finally:
@@ -263,6 +266,7 @@ class RunBooks:
     def _commit(self, cursor: DuckDBPyConnection, batch: Batch[Staged], arrivals: list[Arrival]) -> Ledger:
         at = self.now()
         self._find(cursor, batch.number, arrivals)
+        self._watch(cursor, arrivals)
         rejected = 0
         mapping = self.plan.branches[0].version if len(self.plan.branches) == 1 else ""
         if self.dry:
@@ -304,6 +308,17 @@ class RunBooks:
             total = Kept(**{k: v + getattr(kept, k) for k, v in asdict(total).items()})
         self.conflicting += total.conflicting
         return total
+
+    def _watch(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> None:
+        """Remember the newest value of each field that a freshness rule looks at."""
+        for a in arrivals:
+            for check in a.branch.branch.run_checks:
+                if check.field is not None:
+                    row = cursor.execute(
+                        f"SELECT max({identifier(check.field)}) FROM {a.branch.table} WHERE {a.good}"
+                    ).fetchall()[0]
+                    if row[0] is not None:
+                        self.newest[check.rule] = max(row[0], self.newest.get(check.rule, row[0]))
 
     def _find(self, cursor: DuckDBPyConnection, batch: int, arrivals: list[Arrival]) -> None:
         """Count what each rule caught; RuleFailedTheRun where a rule of that severity caught anything."""
@@ -351,8 +366,9 @@ class RunBooks:
             for number, outcome in enumerate(OUTCOMES[:4]):
                 missing = 10 - len(self.examples[outcome])
                 if missing > 0:
+                    columns = ", ".join(f"t.{identifier(c)}" for c, _ in a.branch.branch.columns)
                     found = cursor.execute(
-                        f"SELECT {a.staged.line(a.branch.ordinal)} AS _line, t.* EXCLUDE (_kh, _vh, _mask) "
+                        f"SELECT {a.staged.line('t.' + a.branch.ordinal)} AS _line, {columns} "
                         f"FROM {a.branch.table} t JOIN sorted s ON s.seq = {a.base} + t.rowid "
                         f"WHERE s.outcome = {number} LIMIT {missing}"
                     )

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from app.tenant.desk import Desk, Live, pipeline, source, targets
@@ -14,8 +15,9 @@ from connectors.formats import reader
 from engine.compile import Plan, compile_plan
 from engine.errors import Retry, SpireError, Stop
 from engine.ledger import Ledger
-from engine.model import Pipeline, Shape, Source, SourceField
+from engine.model import Pipeline, Severity, Shape, Source, SourceField
 from engine.ports import Cursor, Segment
+from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, run
 from storage import definitions, runs
 from storage.runs import Resume, Run, RunBooks
@@ -195,11 +197,29 @@ def _load(desk: Desk, number: int, pipeline_id: str, version: int, progress: Pro
         first_batch=resume.batches,
         position=resume.position,
     )
-    notes = list(intake.shape.notes)
+    notes = [*intake.shape.notes, *_judged(desk, plan, books, progress.ledger)]
     if books.conflicting:
         notes.append(
             f"{books.conflicting:,} records came with a version already stored but other content; both are kept."
         )
+    return notes
+
+
+class RunRuleBroken(Stop):
+    """A rule about the whole run was broken, and it says that the run fails."""
+
+
+def _judged(desk: Desk, plan: Plan, books: RunBooks, ledger: Ledger) -> list[str]:
+    """Judge the rules about the whole run: those that fail it raise, the others become notes."""
+    notes = []
+    accepted = ledger.read - ledger.rejected - ledger.filtered
+    for check in (c for branch in plan.branches for c in branch.run_checks):
+        newest, now = books.newest.get(check.rule), desk.now().replace(tzinfo=UTC)
+        if run_check_holds(check, read=ledger.read, accepted=accepted, newest=newest, now=now):
+            continue
+        if check.severity is Severity.FAIL:
+            raise RunRuleBroken(check.message, action="Look at the source, or lower the rule's severity.")
+        notes.append(check.message)
     return notes
 
 
