@@ -108,26 +108,25 @@ def depth(line: bytes) -> int:
     return int(np.cumsum(np.where((units[at] | 32) == 123, 1, -1)).max(initial=0))
 
 
-def unescaped_quotes(
-    units: np.ndarray, data: bytes | bytearray | memoryview, escaped: bool = False
-) -> np.ndarray:
+def unescaped_quotes(units: np.ndarray, data: bytes, escaped: bool = False) -> np.ndarray:
     """Positions of the quotes that open or close strings. `escaped`: a backslash stood right before."""
-    quotes = np.flatnonzero(units == 34)
-    slashes = np.flatnonzero(units == 92)
-    if len(slashes):
+    marks = units == 34
+    if b"\\" in data:
+        slashes = np.flatnonzero(units == 92)
         cuts = np.flatnonzero(np.diff(slashes) != 1)
         first = slashes[np.concatenate([[0], cuts + 1])]
         last = slashes[np.concatenate([cuts, [len(slashes) - 1]])]
         odd = ((last - first) & 1) == 0
         if escaped and first[0] == 0:
             odd[0] = not odd[0]
-        quotes = quotes[~np.isin(quotes, last[odd] + 1, assume_unique=True)]
-    if escaped and len(quotes) and quotes[0] == 0:
-        quotes = quotes[1:]
-    return quotes
+        after = last[odd] + 1
+        marks[after[after < len(marks)]] = False
+    if escaped and len(marks) and units[0] == 34:
+        marks[0] = False
+    return np.flatnonzero(marks)
 
 
-def ends_escaped(data: bytes | bytearray | memoryview, escaped: bool) -> bool:
+def ends_escaped(data: bytes, escaped: bool) -> bool:
     """Whether the byte after this data is escaped by a backslash at its end."""
     count = 0
     for byte in reversed(data):

@@ -116,7 +116,7 @@ def kept(data: bytes, lines: Lines, mask: np.ndarray) -> bytes:
     begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     parts = [data[int(lines.starts[a]) : int(lines.nexts[b - 1])] for a, b in zip(begins, ends, strict=True)]
     joined = b"".join(part if part[-1:] in b"\r\n" else part + b"\n" for part in parts)
-    return joined.replace(b"\r", b"\n") if b"\r" in joined else joined
+    return joined.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in joined else joined
 
 
 def _faults(data: bytes, lines: Lines) -> dict[int, str] | None:
