@@ -22,10 +22,11 @@ test-only:
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15
 
 check: .venv/test.stamp ## Style, types and the direction of imports
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@failed=; \
+	for tool in "ruff check --quiet" "ruff format --check --quiet" mypy lint-imports; do \
+		echo "$$tool"; $(BIN)/$$tool || failed="$$failed $${tool%% *}"; \
+	done; \
+	[ -z "$$failed" ] || { echo "Not clean:$$failed"; exit 1; }
 
 bench: .venv/run.stamp ## Measure the whole path against its limit
 	@$(BIN)/python -m benchmarks.run_all $(ARGS)
