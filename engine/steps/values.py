@@ -80,7 +80,7 @@ def map_(value: Expr, options: Map, context: Context) -> Expr:
     ]
     if not table:
         return others
-    return worded(call("lower", call("trim", value)), table, others)
+    return worded(context.once(call("lower", call("trim", value))), table, others)
 
 
 def worded(folded: Expr, table: dict[str, str | None], otherwise: Expr) -> Expr:
