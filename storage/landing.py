@@ -189,27 +189,32 @@ class Landing:
             return self._receiving(upload).sealer.size
 
     def append(self, upload: str, offset: int, data: Bytes | Iterable[Bytes]) -> int:
-        """Receive bytes from `offset` on; gives the offset after them.
+        """Receive bytes from `offset` on; gives the offset after these bytes.
 
         What was received before may come again and is compared, so a request without an answer can be
-        repeated. Errors: WrongOffset (its action names where to go on), OtherBytes, WrongSize, DiskFull.
+        repeated; `offset` may then still be ahead. A slow sender holds up nobody else.
+        Errors: WrongOffset (its action names where to go on), OtherBytes, WrongSize, DiskFull.
         """
-        pieces: Iterable[Bytes] = [data] if isinstance(data, bytes | bytearray | memoryview) else data
+        if isinstance(data, bytes | bytearray | memoryview):
+            return self._receive(upload, offset, data)
+        offset = self._receive(upload, offset, b"")
+        for piece in data:
+            offset = self._receive(upload, offset, piece)
+        return offset
+
+    def _receive(self, upload: str, offset: int, data: Bytes) -> int:
         with self._lock(upload):
             if (done := self._finished(upload)) is not None:
                 raise WrongOffset(f"Upload {upload} is finished.", action=f"It has {done.size} bytes.")
             sealer = self._receiving(upload).sealer
             if not 0 <= offset <= sealer.size:
                 raise WrongOffset(f"Upload {upload}, at {offset}.", action=f"Go on at offset {sealer.size}.")
-            most = self._announced(upload)["size"]
+            view, most = memoryview(data).cast("B"), self._announced(upload)["size"]
+            if most is not None and offset + len(view) > int(str(most)):
+                raise WrongSize(f"Upload {upload} was announced with {most} bytes.")
             try:
                 with room(f"Upload {upload}."):
-                    for piece in pieces:
-                        view = memoryview(piece).cast("B")
-                        if most is not None and offset + len(view) > int(str(most)):
-                            raise WrongSize(f"Upload {upload} was announced with {most} bytes.")
-                        offset = _add(sealer, offset, view, upload)
-                return sealer.size
+                    return _add(sealer, offset, view, upload)
             except OSError:
                 self._close(upload)
                 raise

@@ -192,7 +192,9 @@ def test_an_empty_upload_is_a_segment_of_no_bytes(landing: Landing) -> None:
 def test_a_part_may_come_again_and_overlap_but_not_differ(landing: Landing) -> None:
     upload = landing.begin("x")
     landing.append(upload, 0, [DATA[:CHUNK], DATA[CHUNK : CHUNK + 5000]])
-    assert landing.append(upload, 0, DATA[:CHUNK]) == CHUNK + 5000
+    assert landing.append(upload, 0, DATA[:CHUNK]) == CHUNK
+    assert landing.append(upload, CHUNK, DATA[CHUNK : CHUNK + 9]) == CHUNK + 9
+    assert landing.offset(upload) == CHUNK + 5000
     assert landing.append(upload, CHUNK + 100, DATA[CHUNK + 100 : CHUNK + 9000]) == CHUNK + 9000
     assert landing.append(upload, 0, DATA) == len(DATA)
     with pytest.raises(OtherBytes):
@@ -293,6 +295,25 @@ def test_many_uploads_at_once_need_few_open_files_and_lose_nothing(landing: Land
         assert at in (CHUNK, CHUNK + 5)
         landing.append(upload, at, DATA[at : CHUNK + 9])
         assert landing.finish(upload).size == CHUNK + 9
+
+
+def test_a_sender_that_hangs_does_not_keep_another_from_going_on(landing: Landing) -> None:
+    upload, hanging, done = landing.begin("x"), threading.Event(), threading.Event()
+
+    def hangs() -> Iterator[bytes]:
+        yield DATA[:700]
+        hanging.set()
+        done.wait(10)
+        yield DATA[700:900]
+
+    thread = threading.Thread(target=landing.append, args=(upload, 0, hangs()))
+    thread.start()
+    assert hanging.wait(10)
+    assert landing.offset(upload) == 700
+    landing.append(upload, 700, DATA[700:])
+    done.set()
+    thread.join()
+    assert landing.open(landing.finish(upload)).read() == DATA
 
 
 def test_parts_sent_by_two_threads_at_once_stay_whole(landing: Landing) -> None:
