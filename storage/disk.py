@@ -16,7 +16,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DiskFull(Retry):
-    """The disk of the landing zone is full. Nothing half-written was kept."""
+    """The disk is full. Nothing half-written was kept, and everything before is safe."""
 
 
 @contextmanager

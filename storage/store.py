@@ -14,16 +14,13 @@ from duckdb import DuckDBPyConnection
 
 from engine.errors import Stop
 from engine.scan import literal
+from storage.disk import DiskFull
 
 FORMAT = 1
 
 
 class StoreDoesNotOpen(Stop):
     """The tenant's store could not be opened."""
-
-
-class DiskFull(Stop):
-    """The disk is full. Nothing of this batch was kept, and everything before it is safe."""
 
 
 class Store:

@@ -34,7 +34,10 @@ class Live:
 
 @dataclass
 class Desk:
-    """One open tenant: its store, landing zone and keys. `working` marks the time a run takes."""
+    """One open tenant: its store, landing zone and keys. `working` marks the time a run takes.
+
+    Once `closing` is set, runs stop after their batch and stay to be resumed.
+    """
 
     tenant: str
     store: Store
@@ -44,6 +47,7 @@ class Desk:
     now: Callable[[], datetime] = utc_now
     working: Callable[[], AbstractContextManager[object]] = nullcontext
     live: dict[int, Live] = field(default_factory=dict)
+    closing: threading.Event = field(default_factory=threading.Event)
 
 
 def targets(desk: Desk) -> dict[str, TargetModel]:

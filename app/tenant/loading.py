@@ -240,7 +240,8 @@ def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], lis
         with desk.working():
             notes = work(live.progress)
     except Cancelled:
-        state = "cancelled"
+        # A worker that closes leaves its runs under way: the next one resumes them.
+        state = "running" if desk.closing.is_set() else "cancelled"
     except SpireError as stopped:
         state, error = "failed", _told(stopped)
         runs.take_back(desk.store, number)
@@ -251,8 +252,9 @@ def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], lis
         error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
         runs.take_back(desk.store, number)
     finally:
-        stages = {name: round(spent, 3) for name, spent in live.progress.seconds.items()}
-        runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)
+        if state != "running":
+            stages = {name: round(spent, 3) for name, spent in live.progress.seconds.items()}
+            runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)
         live.done.set()
         desk.live.pop(number, None)
         if state == "finished":
@@ -280,6 +282,16 @@ def cancel(desk: Desk, number: int) -> bool:
     if live:
         live.progress.cancelled.set()
     return live is not None
+
+
+def pause(desk: Desk) -> None:
+    """Stop every run after the batch it is at, to be resumed when the tenant is opened again."""
+    desk.closing.set()
+    under_way = list(desk.live.values())
+    for live in under_way:
+        live.progress.cancelled.set()
+    for live in under_way:
+        live.done.wait()
 
 
 def wait(desk: Desk, number: int, timeout: float | None = None) -> Run:

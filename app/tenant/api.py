@@ -1,0 +1,134 @@
+"""The tenant API, put together: routes per noun, errors as problems, and interrupted runs going on at start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib import metadata
+
+import duckdb
+from anyio import to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from app.grant import Grant
+from app.problems import problem_from, problem_of
+from app.tenant import loading
+from app.tenant.desk import Desk
+from app.tenant.open import open_desk
+from app.tenant.routes import (
+    audit,
+    catalogue,
+    export,
+    ingest,
+    mappings,
+    pipelines,
+    records,
+    rejects,
+    runs,
+    sources,
+    targets,
+    uploads,
+)
+from engine.errors import SpireError, Stop
+from engine.steps.catalogue import BadMapping
+from storage.definitions import NotFound
+from storage.landing import NoSuchUpload
+from storage.store import is_disk_full
+
+# Uploads, exports and long questions each hold a thread while they last.
+THREADS = 64
+ROUTERS = (
+    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, audit, ingest,
+)  # fmt: skip
+
+
+def create_app(grant: Grant) -> FastAPI:
+    """The app of a worker: the grant's tenant is opened at start and closed at the end."""
+    return build(lambda: open_desk(grant))
+
+
+def app_on(desk: Desk) -> FastAPI:
+    """The app on a desk that is open already and stays open; for the same process."""
+    app = build(lambda: desk, close=False)
+    app.state.desk = desk
+    return app
+
+
+def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
+    """The tenant API. `opened` gives the desk when serving begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        desk = await to_thread.run_sync(opened)
+        app.state.desk = desk
+        await to_thread.run_sync(loading.resume_interrupted, desk)
+        yield
+        if close:
+            await to_thread.run_sync(loading.pause, desk)
+            await to_thread.run_sync(desk.store.close)
+
+    app = FastAPI(
+        title="Phantom Spire: a tenant",
+        version=metadata_version(),
+        description="Sources become mapped, checked, deduplicated records; books that balance.",
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+    )
+    for module in ROUTERS:
+        app.include_router(module.router)
+    app.add_exception_handler(SpireError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_request)
+    app.add_exception_handler(ValidationError, _on_request)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(duckdb.Error, _on_database)
+    return app
+
+
+def metadata_version() -> str:
+    """The installed version, or 0 where we run from a bare folder."""
+    try:
+        return metadata.version("phantom-spire")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _on_ours(request: Request, error: Exception) -> Response:
+    assert isinstance(error, SpireError)
+    status = 404 if isinstance(error, NotFound | NoSuchUpload) else 422 if isinstance(error, BadMapping) else 0
+    if status:
+        kind = "urn:phantom-spire:stop"
+        return problem_from(status, error.title, kind=kind, action=error.action, where=error.where)
+    return problem_of(error)
+
+
+def _on_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError | ValidationError)
+    told = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+    return problem_from(
+        422,
+        "This request is not complete, or not in the form it should have.",
+        detail="; ".join(told[:5]),
+        where=told[0].split(":", 1)[0] if told else "",
+        action="Correct it and send it again.",
+    )
+
+
+def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem_from(error.status_code, str(error.detail), where=request.url.path, headers=dict(error.headers or {}))
+
+
+class DatabaseRefused(Stop):
+    """The store refused this."""
+
+
+def _on_database(request: Request, error: Exception) -> Response:
+    # What DuckDB says may quote a value of a record, so only its kind is passed on.
+    if is_disk_full(error):
+        return problem_from(503, "The disk is full. Nothing of this was kept.", action="Free some space, then try again.")
+    return problem_from(500, "Phantom Spire made a mistake here. Nothing was changed.", where=type(error).__name__)
