@@ -12,6 +12,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -100,14 +101,20 @@ def _read(path: Path) -> Feed:
     )
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect()
+    types.register(connection)
+    return connection
+
+
 def profile_of(feed: Feed, order: Sequence[int] | None = None) -> Profile:
     """The feed's profile, its columns in the order given."""
     order = order or range(len(feed.header))
-    connection = duckdb.connect()
-    types.register(connection)
+    connection = _database().cursor()
     names = [feed.header[i] for i in order]
     columns = ", ".join('"' + name.replace('"', '""') + '" VARCHAR' for name in names)
-    connection.execute(f"CREATE TABLE feed ({columns})")
+    connection.execute(f"CREATE TEMP TABLE feed ({columns})")
     rows = [[row[i] or None for i in order] for row in feed.rows]
     connection.executemany(f"INSERT INTO feed VALUES ({', '.join('?' * len(names))})", rows)
     found = profile(connection, "feed", names)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from rapidfuzz import fuzz
@@ -13,6 +14,7 @@ from engine.model import TargetField
 from engine.suggest.words import GLUED, MEANING, PHRASES, SPLIT, WEAK
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_NUMBERED = re.compile(r"v?[0-9]+")
 _PLURAL = re.compile(r"(?<=[a-z]{3})s$")
 
 
@@ -55,6 +57,7 @@ def _joined(words: list[str]) -> list[str]:
         ("sha 1", "sha1"),
         ("sha 512", "sha512"),
         ("md 5", "md5"),
+        ("wi fi", "wifi"),
         ("op system", "os"),
         ("operating system", "os"),
         ("traffic light protocol", "traffic"),
@@ -79,22 +82,64 @@ def shared_words(names: Sequence[str]) -> frozenset[str]:
     return frozenset(word for word, n in counts.items() if n >= 0.6 * len(names))
 
 
-def phrases_of(field: TargetField) -> tuple[str, ...]:
-    """What may be written over a column meant for this field: its own name first."""
-    found = (field.name, field.title, *field.synonyms, *PHRASES.get(field.name, ()))
-    return tuple(dict.fromkeys(phrase for phrase in found if phrase))
+@dataclass(frozen=True)
+class Phrase:
+    """What may be written over a column meant for a field; `distance` is what it lacks of being the field's name.
+
+    `telling` phrases say something by themselves, so that a longer name may end with them.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    distance: float
+    telling: bool
 
 
-def similarity(name: str, field: TargetField, ignore: frozenset[str] = frozenset()) -> tuple[float, str]:
-    """How alike a column's name and a field are, 0 to 1, and the phrase that was nearest."""
-    words = tuple(word for word in words_of(name) if word not in ignore) or words_of(name)
+def phrases_of(field: TargetField, others: Iterable[str] = ()) -> tuple[Phrase, ...]:
+    """The phrases that mean a field. `others` are the target's other fields: what names them is theirs alone."""
+    written = {name.replace("_", " ") for name in others if name != field.name}
+    theirs = {words_of(name) for name in written}
+    said = (p for p in field.synonyms if p.lower() not in written)
+    more = (p for p in PHRASES.get(field.name, ()) if words_of(p) not in theirs)
+    own = frozenset(words_of(field.name))
+    return tuple(
+        _phrase(text, field, own) for text in dict.fromkeys((field.name, field.title, *said, *more)) if text
+    )
+
+
+def _phrase(text: str, field: TargetField, own: frozenset[str]) -> Phrase:
+    words = words_of(text)
+    # The field's own name outranks its synonyms, and those near it the distant ones.
+    distance = 0.0 if text == field.name else 0.01 if text == field.title or own & set(words) else 0.03
+    return Phrase(text.lower(), words, distance, any(_weight(word) >= 1 for word in words))
+
+
+def similarity(name: str, phrases: Iterable[Phrase], ignore: frozenset[str] = frozenset()) -> tuple[float, str]:
+    """How alike a column's name and a field's phrases are, 0 to 1, and the phrase that was nearest."""
+    words = words_of(name)
+    # Words most columns share tell nothing apart, but may be part of what is meant.
+    bare = tuple(word for word in words if word not in ignore) or words
+    # `metadata.country`: what stands before the last point is where it stood, not what it is.
+    last = words_of(re.split(r"[./]| - ", name)[-1])
+    written = name.strip().lower()
     best, nearest = 0.0, ""
-    for phrase in phrases_of(field):
-        alike = _alike(words, words_of(phrase))
-        # The field's own name outranks a synonym where both are as near.
-        alike -= 0.0 if phrase == field.name else 0.02
+    for phrase in phrases:
+        if written == phrase.text:
+            # The very word, in whatever language, outranks one that only means the same.
+            alike = 1.0
+        else:
+            alike = _alike(words, phrase.words)
+            if bare != words:
+                alike = max(alike, 0.98 * _alike(bare, phrase.words))
+            if last != words:
+                alike = max(alike, 0.95 * _alike(last, phrase.words))
+            # `install_status` is a status: the last word says what it is.
+            if phrase.telling and len(words) > len(phrase.words) and words[-len(phrase.words) :] == phrase.words:
+                alike = max(alike, 0.8)
+            alike *= 0.97
+        alike -= phrase.distance
         if alike > best:
-            best, nearest = alike, phrase
+            best, nearest = alike, phrase.text
     return best, nearest
 
 
@@ -112,7 +157,7 @@ def _alike(left: tuple[str, ...], right: tuple[str, ...]) -> float:
             paired += sure * (_weight(word) + _weight(match))
             rest.remove(match)
     total = sum(map(_weight, left)) + sum(map(_weight, right))
-    alike = 0.97 * paired / total
+    alike = paired / total
     if len(left) == len(right) == 1:
         return alike
     spelled = fuzz.ratio(" ".join(left), " ".join(right)) / 100
@@ -130,4 +175,4 @@ def _same(left: str, right: str) -> float:
 
 
 def _weight(word: str) -> float:
-    return WEAK.get(word, 1.0)
+    return 0.1 if _NUMBERED.fullmatch(word) else WEAK.get(word, 1.0)

@@ -21,7 +21,7 @@ _SHOWN = 25
 _DERIVED: dict[str, tuple[str, ...]] = {
     "original": (),
     "value_type": ("recognise",),
-    "pattern": ("stix_pattern",),
+    "pattern": ("pattern_from",),
     "id": ("stix_id",),
 }
 
@@ -37,12 +37,12 @@ def suggest(
     scorer = Scorer(profile, target, history)
     wanted = [field for field in target.fields if feeds(field)]
     table = [scorer.candidates(field) for field in wanted]
-    # Squared, so that one sure pair weighs more than two doubtful ones.
-    chosen = assign([[c.score**2 if c.score >= _SHOWN else 0.0 for c in row] for row in table])
+    chosen = assign([[_worth(candidate, weight, threshold) for candidate, weight in row] for row in table])
     days = day_first(profile.columns)
     found: dict[str, FieldSuggestion] = {}
     notes: list[str] = []
-    for field, row, at in zip(wanted, table, chosen, strict=True):
+    for field, weighed, at in zip(wanted, table, chosen, strict=True):
+        row = [candidate for candidate, _ in weighed]
         best = row[at] if at is not None else None
         rest = ranked([c for c in row if c is not best and c.score >= _SHOWN])
         runner = rest[0] if rest else None
@@ -62,6 +62,13 @@ def suggest(
     notes += _side_by_side(profile, found)
     notes += [f"{c.name}: {c.mangled:,} values look mangled by a spreadsheet." for c in profile.columns if c.mangled]
     return _finished(profile, target, [found[field.name] for field in target.fields], notes)
+
+
+def _worth(candidate: Candidate, weight: float, threshold: int) -> float:
+    """Squared, so that one sure pair outweighs two doubtful ones; what won't be mapped must not get in the way."""
+    if candidate.score < _SHOWN:
+        return 0.0
+    return weight**2 * (1.0 if candidate.score >= threshold else 0.01)
 
 
 def suggest_target(
@@ -127,29 +134,30 @@ def _finished(
         missing=missing,
         unused=tuple(column.name for column in profile.columns if column.name not in used),
         notes=tuple(notes),
-        fit=_fit(profile.columns, target, fields, missing),
+        fit=_fit(profile.columns, target, fields),
     )
 
 
-def _fit(
-    columns: Sequence[Column], target: TargetModel, fields: Sequence[FieldSuggestion], missing: Sequence[str]
-) -> int:
-    """How well the target suits: what it makes of the columns, held down by what it lacks."""
+def _fit(columns: Sequence[Column], target: TargetModel, fields: Sequence[FieldSuggestion]) -> int:
+    """How well the target suits: how much of the source it has a place for, less where its key stays empty."""
     direct = [f for f in fields if f.accepted and f.best and not f.derived]
     if not direct or not columns:
         return 0
-    # The first few fields tell; a field any table has (a date, a name) tells little.
-    telling = sum(f.best.score * _tells(target.field(f.field)) for f in direct if f.best)
-    covered = len({f.best.source for f in direct if f.best}) / len(columns)
-    needed = {*target.key, *(f.name for f in target.fields if f.required)} - {"id"}
-    lacking = len(needed & {f.field for f in fields if not f.accepted} | set(missing))
-    score = min(100.0, telling / 4) * (0.5 + 0.5 * covered)
-    return max(0, round(score * 0.4 ** min(lacking, 3)))
+    told = sum(f.best.score * _tells(target.field(f.field)) for f in direct if f.best)
+    placed = sum(f.best.score for f in direct if f.best) / len(columns)
+    accepted = {f.field for f in fields if f.accepted}
+    needed = {*target.key, *(f.name for f in target.fields if f.required or f.kind == "indicator")} - {"id"}
+    if "pattern" in accepted:
+        needed -= {"value"}
+    lacking = len(needed - accepted)
+    score = 0.6 * min(100.0, placed) + 0.4 * min(100.0, told / 3)
+    return max(0, round(score * 0.6 ** min(lacking, 3)))
 
 
 def _tells(field: TargetField) -> float:
-    if field.kind == "indicator":
+    """How much a field being found says for its target: a date or a name is found anywhere."""
+    if field.kind in ("cve", "cwe"):
         return 2.0
     if field.kind:
-        return 1.2
-    return 0.5 if field.type in (FieldType.TIMESTAMP, FieldType.DATE) or field.name in ("name", "description") else 0.9
+        return 1.3
+    return 0.4 if field.type in (FieldType.TIMESTAMP, FieldType.DATE) or field.name in ("name", "description") else 0.8

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from engine import types
-from engine.model import FieldType, TargetField
+from engine.model import FieldType, TargetField, TargetModel
 from engine.profile import Column
+from engine.profile.shapes import PLACEHOLDERS
+from engine.suggest.names import words_of
 
 # How surely a value of this kind is an indicator and not, say, the id of its record.
 INDICATOR_KINDS = {
@@ -23,6 +25,8 @@ PRIMARY = ("sha256", "sha512", "sha1", "md5", "url", "ipv4", "ipv6", "cidr", "em
 # Kinds whose values say what they are; the others (a port, a country) are only believed with the name.
 TELLING = frozenset(INDICATOR_KINDS) | {"cwe", "uuid", "stix-id"}
 _DIGESTS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "imphash", "ja3", "ja3s", "jarm"})
+_STIX = frozenset({"id", "type", "spec_version", "created_by_ref", "object_marking_refs"})
+_PROSE = frozenset({"description", "title", "labels", "threat", "name", "severity", "status"})
 _ALIKE = {"imphash": "md5", "ja3": "md5", "ja3s": "md5"}
 
 
@@ -33,22 +37,33 @@ class Evidence:
     strength: float = 0.0
     cap: int = 100
     reasons: tuple[str, ...] = ()
+    # Settles between equals only: points that are not shown.
+    lead: float = 0.0
 
 
 @cache
-def _words(vocabulary: str) -> dict[str, str]:
-    return types.VOCABULARIES[vocabulary].words()
+def _meanings(vocabulary: str) -> dict[tuple[str, ...], str]:
+    """The vocabulary's words by what they mean, so that `IP-Adresse` is `ip address`."""
+    found: dict[tuple[str, ...], str] = {}
+    for word, value in types.VOCABULARIES[vocabulary].words().items():
+        found.setdefault(words_of(word), value)
+    return found
+
+
+def meant(vocabulary: str, text: str) -> str | None:
+    """The vocabulary's value for a word, also where it is written in another language; None where unknown."""
+    known = types.VOCABULARIES[vocabulary].words().get(text.strip().lower())
+    return known if known is not None else _meanings(vocabulary).get(words_of(text))
 
 
 def known_share(column: Column, vocabulary: str) -> float:
-    """What share of the filled values the vocabulary knows; entries of a list count one by one."""
-    words = _words(vocabulary)
+    """What share of the filled values the vocabulary knows; every entry of a list must be known."""
     counted = {top.value: top.count for top in column.top} or dict.fromkeys(column.samples, 1)
     known = total = 0
     for value, n in counted.items():
-        if (text := value.strip().lower()) and text not in ("-", "n/a", "null", "none"):
+        if (text := value.strip()) and text.lower() not in PLACEHOLDERS:
             parts = [part.strip(" \"'") for part in text.strip("[]").replace(";", ",").split(",")]
-            known += n * (text in words or all(part in words for part in parts))
+            known += n * (meant(vocabulary, text) is not None or all(meant(vocabulary, p) is not None for p in parts))
             total += n
     return known / total if total else 0.0
 
@@ -65,10 +80,12 @@ def main_kind(column: Column) -> str:
     return max(sorted(kinds), key=lambda tag: kinds[tag]) if kinds else ""
 
 
-def evidence(column: Column, field: TargetField) -> Evidence:
-    """What the column's values say about it feeding the field."""
+def evidence(column: Column, field: TargetField, target: TargetModel) -> Evidence:
+    """What the column's values say about it feeding that field of the target."""
     if not column.filled:
         return Evidence(0.0, 100, ("the column is empty",))
+    if field.name in _STIX and any(other.name == "spec_version" for other in target.fields):
+        return _stix(column, field, target)
     if field.kind == "indicator":
         return _indicator(column)
     if field.kind:
@@ -86,6 +103,22 @@ def evidence(column: Column, field: TargetField) -> Evidence:
             return Evidence(0.2, 100, ("holds JSON",)) if column.type == "json" else Evidence(0.0, 80)
         case _:
             return _text(column, field)
+
+
+def _stix(column: Column, field: TargetField, target: TargetModel) -> Evidence:
+    """Properties of STIX objects are called as anything is; only their values tell."""
+    match field.name:
+        case "type":
+            share = sum(sample.lower() == target.name for sample in column.samples) / max(1, len(column.samples))
+        case "spec_version":
+            share = sum(sample in ("2.0", "2.1") for sample in column.samples) / max(1, len(column.samples))
+        case _:
+            share = column.fits.get("stix-id", 0.0)
+            if column.type == "json":
+                share = sum("--" in sample for sample in column.samples) / max(1, len(column.samples))
+    if share < 0.5:
+        return Evidence(0.0, 40, ("the values are not those of STIX objects",))
+    return Evidence(0.65 * share, 100, ("the values are those of STIX objects",))
 
 
 def _percent(share: float) -> str:
@@ -113,7 +146,7 @@ def _indicator(column: Column) -> Evidence:
         else f"{_percent(recognised)} of the values are indicators of several kinds"
     )
     order = PRIMARY.index(kind) if kind in PRIMARY else len(PRIMARY)
-    return Evidence(0.70 * share + 0.005 * (len(PRIMARY) - order), cap, (reason,))
+    return Evidence(0.70 * share, cap, (reason,), 1.2 * (len(PRIMARY) - order))
 
 
 def _kind(column: Column, kind: str) -> Evidence:
@@ -159,7 +192,11 @@ def _moment(column: Column) -> Evidence:
 
 
 def _number(column: Column, field: TargetField) -> Evidence:
-    if column.type not in ("integer", "number") and not column.dates:
+    numeric = column.type in ("integer", "number")
+    words = known_share(column, "confidence") if field.name == "confidence" and not numeric else 0.0
+    if words >= 0.5:
+        return Evidence(0.2 * words, _capped(1 - words), (f"{_percent(words)} of the values are words of confidence",))
+    if not numeric and not column.dates:
         return Evidence(0.0, 40, (f"the values are {_called(column)}, not numbers",))
     cap = _capped(1 - column.share)
     if column.leading_zeros and field.type is FieldType.INTEGER:
@@ -187,9 +224,9 @@ def _text(column: Column, field: TargetField) -> Evidence:
         return Evidence(0.0, 50, ("the values are TLP markings",))
     if is_id:
         return Evidence(0.05, 100)
-    if column.type in _DIGESTS:
+    if column.type in _DIGESTS or (column.type in INDICATOR_KINDS and field.name in _PROSE - {"name"}):
         return Evidence(0.0, 58, (f"the values are {column.type}",))
-    if column.type in ("integer", "number") and field.name in ("name", "title", "description", "labels", "threat", "source"):
+    if column.type in ("integer", "number") and field.name in _PROSE | {"source"}:
         return Evidence(0.0, 58, ("the values are numbers",))
     return Evidence()
 
