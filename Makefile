@@ -23,7 +23,7 @@ test-only:
 
 check: .venv/test.stamp ## Style, types and the direction of imports
 	@failed=; \
-	for tool in "ruff check --quiet" "ruff format --check --quiet" mypy lint-imports; do \
+	for tool in "ruff check --output-format concise" "ruff format --check --output-format concise" mypy "lint-imports --no-logo"; do \
 		echo "$$tool"; $(BIN)/$$tool || failed="$$failed $${tool%% *}"; \
 	done; \
 	[ -z "$$failed" ] || { echo "Not clean:$$failed"; exit 1; }

@@ -102,7 +102,7 @@ class Expected:
 def draw(seed: int, field: int, rows: Words) -> Words:
     """64 random bits for each row: splitmix64 of seed, field and row number."""
     with np.errstate(over="ignore"):
-        start = np.uint64((seed * 0x9E3779B97F4A7C15 + field * 0xD1342543DE82EF95) % 2**64)
+        start = np.uint64((seed * 0xA0761D6478BD642F + field * 0xD1342543DE82EF95) % 2**64)
         z = rows * np.uint64(0x9E3779B97F4A7C15) + start
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

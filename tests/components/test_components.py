@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy
 
+from tests.conftest import missing
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -36,3 +38,14 @@ def test_a_home_of_the_run_stands_in_for_the_persons_own() -> None:
 
 def test_the_public_data_is_there(shared_data: Path) -> None:
     assert (shared_data / "README.md").exists()
+
+
+def test_a_missing_required_component_is_a_skip_for_a_person_and_a_failure_in_ci(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="PostgreSQL: none here"):
+        missing("PostgreSQL", "none here")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="required"):
+        missing("PostgreSQL", "none here")
