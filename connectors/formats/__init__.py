@@ -9,14 +9,20 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from connectors.formats import dialect
 from connectors.formats.compression import compression_of, is_workbook, members, seekable, unpacked
 from connectors.formats.delimited import Delimited
+from connectors.formats.json_document import JsonDocument
 from connectors.formats.limits import Refused, Unknown
 from connectors.formats.lines import fill
+from connectors.formats.misp import Misp
 from connectors.formats.ndjson import Ndjson
+from connectors.formats.parquet import Parquet
+from connectors.formats.stix import Stix
+from connectors.formats.workbook import Workbook
+from connectors.formats.xml_records import XmlRecords
 from engine.model import Shape
 from engine.ports import Chunk, Format
 
@@ -24,9 +30,17 @@ CHUNK_BYTES = 1 << 24
 _LOOK = 1 << 22  # how much of a packed file the text formats may look at
 
 # in the order they are asked: the particular before the general
-_ALL: tuple[Format, ...] = (Ndjson(), Delimited())
+_ALL: tuple[Format, ...] = (
+    Parquet(),
+    Workbook(),
+    Stix(),
+    Misp(),
+    Ndjson(),
+    JsonDocument(),
+    XmlRecords(),
+    Delimited(),
+)
 FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
-_NEEDS_ALL = ("parquet", "excel")
 
 __all__ = ["FORMATS", "reader", "refit", "sniff"]
 
@@ -59,7 +73,15 @@ def refit(stream: BinaryIO, shape: Shape) -> Shape:
         stream = io.BytesIO(fill(_nested(unpacked(stream, shape.compression, member), shape), _LOOK))
     if shape.dialect is not None:
         return dialect.refit(stream, shape)
-    return shape
+    format = FORMATS[shape.format]
+    return format.refit(stream, shape) if isinstance(format, Refitted) else shape
+
+
+@runtime_checkable
+class Refitted(Protocol):
+    """A format whose fields follow from options a person may change."""
+
+    def refit(self, stream: BinaryIO, shape: Shape) -> Shape: ...
 
 
 class Packed:

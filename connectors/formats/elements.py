@@ -47,11 +47,13 @@ class Batch:
     end: int = 0
 
 
-def batches(stream: BinaryIO, path: Path | None, size: int, nesting: int = NESTING) -> Iterator[Batch]:
+def batches(
+    stream: BinaryIO, path: Path | None, size: int, nesting: int = NESTING, longest: int = OBJECT_BYTES
+) -> Iterator[Batch]:
     """The elements of the list at `path` in each document of the stream; of None, the documents themselves."""
     head = fill(stream, 4)
     mark, _ = bom(head)
-    cutter = _Cutter(path, nesting, mark)
+    cutter = _Cutter(path, nesting, longest, mark)
     carry = head[mark:]
     while True:
         fresh = fill(stream, size)
@@ -67,8 +69,8 @@ def batches(stream: BinaryIO, path: Path | None, size: int, nesting: int = NESTI
 class _Cutter:
     """What is known between two blocks: the open strings and brackets, and the element not yet whole."""
 
-    def __init__(self, path: Path | None, nesting: int, offset: int) -> None:
-        self.path, self.nesting, self.offset = path, nesting, offset
+    def __init__(self, path: Path | None, nesting: int, longest: int, offset: int) -> None:
+        self.path, self.nesting, self.longest, self.offset = path, nesting, longest, offset
         self.level = 0 if path is None else len(path) + 1  # brackets open around an element
         self.in_string = self.escaped = False
         self.depth = 0
@@ -194,7 +196,7 @@ class _Cutter:
             self._gaps(batch, begin, starts, stops, closed)
         if whole and self.head is not None:
             batch.pieces.append(
-                Piece(first, self.head, f"longer than {OBJECT_BYTES:,} bytes; this is its beginning")
+                Piece(first, self.head, f"longer than {self.longest:,} bytes; this is its beginning")
             )
             self.head = None
             starts, stops = starts[1:], stops[1:]
@@ -241,7 +243,7 @@ class _Cutter:
         keep = begin if self.inside else max(0, len(data) - _KEY_REACH)
         if self.opened >= 0:
             keep = self.opened
-            if len(data) - keep > OBJECT_BYTES:
+            if len(data) - keep > self.longest:
                 self.head = self.head or data[keep : keep + KEPT_OF_A_FAULT]
                 keep = len(data)
             self.opened = 0

@@ -47,6 +47,10 @@ class JsonDocument:
         options: dict[str, Any] = {"record_path": None if path is None else list(path)}
         return Shape(format=self.name, fields=fields_of(objects), options=options, notes=notes)
 
+    def refit(self, stream: BinaryIO, shape: Shape) -> Shape:
+        """The fields at the record path a person chose."""
+        return shape.model_copy(update={"fields": fields_of(sampled(stream, path_of(shape)))})
+
     def read(self, stream: BinaryIO, shape: Shape, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         """Every element of the list is a row or a fault, counted in order."""
         yield from chunks(stream, path_of(shape), chunk_bytes, int(shape.options.get("nesting", NESTING)))

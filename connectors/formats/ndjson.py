@@ -110,7 +110,7 @@ def _line(data: bytes, lines: Lines, index: int) -> bytes:
     return data[int(lines.starts[index]) : int(lines.ends[index])]
 
 
-def kept(data: bytes, lines: Lines, mask: np.ndarray) -> bytes:
+def kept(data: bytes | bytearray, lines: Lines, mask: np.ndarray) -> bytes:
     """The lines under the mask, joined; CR, a blank to JSON, becomes LF."""
     edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
     begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
