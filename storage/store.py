@@ -17,6 +17,8 @@ from engine.scan import literal
 from storage.disk import DiskFull
 
 FORMAT = 1
+# DuckDB passes on the system's words; a quota and a size limit stop us just as a full disk does.
+_FULL = ("No space left", "File too large", "Disk quota exceeded", "not enough disk space")
 
 
 class StoreDoesNotOpen(Stop):
@@ -122,7 +124,7 @@ class Store:
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether an error of DuckDB's means that the disk is full."""
-    return "No space left" in str(error) or "not enough disk space" in str(error).lower()
+    return any(words in str(error) for words in _FULL)
 
 
 def _crypto_extension() -> Path:

@@ -18,9 +18,10 @@ from engine.ledger import Ledger
 from engine.model import Pipeline, Severity, Shape, Source, SourceField
 from engine.ports import Cursor, Segment
 from engine.rules import run_check_holds
-from engine.run import Cancelled, Limits, Placed, Progress, run
+from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
 from storage import definitions, runs
-from storage.runs import Resume, Run, RunBooks
+from storage.disk import DiskFull
+from storage.runs import Resume, RuleFailedTheRun, Run, RunBooks
 
 log = logging.getLogger(__name__)
 
@@ -223,6 +224,10 @@ def _judged(desk: Desk, plan: Plan, books: RunBooks, ledger: Ledger) -> list[str
     return notes
 
 
+# These say that the load as a whole is wrong; after any other error what was committed stays.
+_TAKES_BACK = (RunRuleBroken, RuleFailedTheRun, TooManyRejects)
+
+
 def _limits(desk: Desk, loading: Pipeline) -> Limits:
     return Limits(workers=desk.settings.worker_threads, error_threshold=loading.error_threshold)
 
@@ -244,21 +249,25 @@ def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], lis
         state = "running" if desk.closing.is_set() else "cancelled"
     except SpireError as stopped:
         state, error = "failed", _told(stopped)
-        runs.take_back(desk.store, number)
+        if isinstance(stopped, _TAKES_BACK):
+            runs.take_back(desk.store, number)
     except Exception as unexpected:
         # The one broad except: whatever a run meets, its books say that it failed and it stops alone.
         log.error("run %s met %s", number, type(unexpected).__name__, exc_info=unexpected)
         state = "failed"
         error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
-        runs.take_back(desk.store, number)
-    finally:
+    try:
         if state != "running":
             stages = {name: round(spent, 3) for name, spent in live.progress.seconds.items()}
             runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)
+    except DiskFull:
+        # Then it can't be written down either; the run stays under way and is resumed at the next start.
+        log.error("run %s could not be closed: the disk is full", number)
+    finally:
         live.done.set()
         desk.live.pop(number, None)
-        if state == "finished":
-            desk.store.checkpoint()
+    if state == "finished":
+        desk.store.checkpoint()
 
 
 def _told(stopped: SpireError) -> dict[str, Any]:
