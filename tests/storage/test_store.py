@@ -158,7 +158,11 @@ def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     class Halfway(Exception):
         pass
 
-    with pytest.raises(Halfway), store.transaction() as cursor:
-        cursor.execute("INSERT INTO store.records.kept VALUES (1)")
-        raise Halfway
+    def fail_halfway() -> None:
+        with store.transaction() as cursor:
+            cursor.execute("INSERT INTO store.records.kept VALUES (1)")
+            raise Halfway
+
+    with pytest.raises(Halfway):
+        fail_halfway()
     assert store.cursor().execute("SELECT count(*) FROM store.records.kept").fetchone() == (0,)
