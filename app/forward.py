@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +92,16 @@ class _Streamed(StreamingResponse):
 
 
 class Forwarder:
-    """Carries requests to workers. One connection pool per socket; nothing is buffered."""
+    """Carries requests to workers. One connection pool per socket; nothing is buffered.
 
-    def __init__(self, supervisor: Supervisor) -> None:
+    `audit_head(tenant, head)` is told where a tenant's audit chain stands, as its worker says.
+    """
+
+    def __init__(
+        self, supervisor: Supervisor, audit_head: Callable[[str, bytes], None] | None = None
+    ) -> None:
         self.supervisor = supervisor
+        self._audit_head = audit_head
         self._transports: dict[Path, httpx.AsyncHTTPTransport] = {}
 
     async def forward(self, request: Request, tenant: str, target: bytes, caller: Caller) -> Response:
@@ -155,7 +161,7 @@ class Forwarder:
                 extensions={"target": target, "timeout": TIMEOUT.as_dict()},
             )
             try:
-                return await self._transport(socket).handle_async_request(outgoing)
+                answer = await self._transport(socket).handle_async_request(outgoing)
             except (
                 httpx.ConnectError,
                 httpx.ReadError,
@@ -171,6 +177,10 @@ class Forwarder:
                 raise WorkerDown(tenant, action="It took too long to answer.") from error
             except ClientDisconnect as error:
                 raise WorkerDown(tenant, action="The upload was broken off.") from error
+            else:
+                if self._audit_head is not None and (head := answer.headers.get("x-spire-audit")):
+                    self._audit_head(tenant, head.encode())
+                return answer
 
     def _transport(self, socket: Path) -> httpx.AsyncHTTPTransport:
         if socket not in self._transports:

@@ -22,7 +22,7 @@ from typing import BinaryIO
 
 import uvicorn
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.grant import Grant
 from engine.errors import Stop
@@ -93,7 +93,18 @@ class Front:
             await JSONResponse(state)(scope, receive, send)
         else:
             with self._grant.activity.request():
-                await self._app(scope, receive, send)
+                await self._app(scope, receive, _yielding(send))
+
+
+def _yielding(send: Send) -> Send:
+    """A send that lets others run: writing to a reader who has left never waits, and would go on for ever."""
+
+    async def yielding(message: Message) -> None:
+        await send(message)
+        if message.get("more_body"):
+            await asyncio.sleep(0)
+
+    return yielding
 
 
 class Server(uvicorn.Server):

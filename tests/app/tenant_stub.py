@@ -64,9 +64,9 @@ def create_app(grant: Grant) -> FastAPI:
             return problem_from(503, "The source did not answer.", action="We will try again.")
         run = f"r{len(runs) + 1}"
         took = float(words[0]) if words else 0.0
-        runs[run] = {"run": run, "pipeline": id, "state": "running" if took else "succeeded"}
+        runs[run] = {"run": run, "pipeline": id, "state": "running" if took else "finished"}
         if took:
-            asyncio.get_running_loop().call_later(took, runs[run].update, {"state": "succeeded"})
+            asyncio.get_running_loop().call_later(took, runs[run].update, {"state": "finished"})
         with Path(grant.folder, "fired").open("a") as log:
             log.write(f"{id} {request.headers['x-spire-user']}\n")
         return JSONResponse(runs[run], 202)

@@ -1,0 +1,373 @@
+"""The client: the one way in for pages, the command line, tests and customers.
+
+Over https with an API key, over the tenant's unix socket, or straight onto an ASGI app. A problem the
+server tells becomes an exception that says what happened, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import httpx
+
+from app.tenant.schemas.catalogue import (
+    ConnectorView,
+    KindView,
+    SampleView,
+    StepView,
+    TargetView,
+    TenantState,
+    VocabularyView,
+)
+from app.tenant.schemas.definitions import Version
+from app.tenant.schemas.events import EventPage, VerifyResult
+from app.tenant.schemas.mappings import Impact, MappingPreview, Suggestions
+from app.tenant.schemas.payloads import PayloadInfo, UploadState
+from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
+from app.tenant.schemas.records import Lineage, QueryResult, RecordDetail, RecordPage, TargetCount
+from app.tenant.schemas.rejects import CauseView, RejectPage, RejectView, RepairResult, ReplayResult
+from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone
+from app.tenant.schemas.sources import CheckResult, SourcePreview, SourceProfile, SourceView
+from app.wire import AnswerT, InProcess, NoAnswer, TryAgain, checked, clean, given, plain, read
+from engine.errors import Retry
+
+PART = 8 << 20
+TIMEOUT = httpx.Timeout(connect=10.0, write=120.0, read=960.0, pool=30.0)
+Told = Callable[[int, int], None]
+
+
+class Client:
+    """Everything a tenant's API offers, by method. Close it, or use it as a context manager. Thread-safe."""
+
+    def __init__(self, http: httpx.Client, base: str = "") -> None:
+        self._http = http
+        self._base = base
+
+    @classmethod
+    def over_https(cls, url: str, api_key: str = "", tenant: str = "default", **options: Any) -> Client:
+        """Through the gateway, as the API key allows."""
+        headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
+        http = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=TIMEOUT, **options)
+        return cls(http, f"/api/v1/tenants/{tenant}")
+
+    @classmethod
+    def over_socket(
+        cls, path: Path, tenant: str = "default", user: str = "local", role: str = "administrator"
+    ) -> Client:
+        """Straight to a tenant's worker: for whoever owns its socket, on the same machine."""
+        transport = httpx.HTTPTransport(uds=str(path))
+        headers = {"x-spire-user": user, "x-spire-role": role}
+        return cls(httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT))
+
+    @classmethod
+    def on_app(cls, app: Any, user: str = "local", role: str = "administrator") -> Client:
+        """On an ASGI app in this process. Its lifespan is the caller's business."""
+        headers = {"x-spire-user": user, "x-spire-role": role}
+        transport = InProcess(app)
+        return cls(httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT))
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # The wire
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request; a refusal is raised, a lost connection is NoAnswer."""
+        try:
+            answer = self._http.request(method, self._base + path, **clean(options))
+        except httpx.TransportError as error:
+            raise NoAnswer(str(self._http.base_url), action=str(error) or "Is it running?") from error
+        checked(answer)
+        return answer
+
+    def get(self, path: str, as_: type[AnswerT], **params: Any) -> AnswerT:
+        """GET, read as a model."""
+        return read(self.request("GET", path, params=params), as_)
+
+    def post(self, path: str, as_: type[AnswerT], body: Any = None, **params: Any) -> AnswerT:
+        """POST a JSON body, read as a model."""
+        return read(self.request("POST", path, json=plain(body), params=params), as_)
+
+    @contextmanager
+    def _stream(self, path: str, **params: Any) -> Iterator[httpx.Response]:
+        try:
+            with self._http.stream("GET", self._base + path, params=given(params)) as answer:
+                if answer.is_error:
+                    answer.read()
+                checked(answer)
+                yield answer
+        except httpx.TransportError as error:
+            raise NoAnswer(str(self._http.base_url), action=str(error)) from error
+
+    # Payloads
+
+    def upload(self, path: Path, *, name: str | None = None, told: Told | None = None) -> PayloadInfo:
+        """Send a file in parts; `told(sent, size)` hears how far it is. A lost connection is taken up again."""
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            return self.upload_stream(stream, name or path.name, size=size, told=told)
+
+    def upload_stream(
+        self, stream: BinaryIO, name: str, *, size: int | None = None, told: Told | None = None
+    ) -> PayloadInfo:
+        """Send a stream in parts, holding one part in memory."""
+        begun = self.post("/uploads", UploadState, {"name": name, "size": size})
+        offset, tries = 0, 0
+        part = stream.read(PART)
+        while part:
+            try:
+                state = self.request(
+                    "PATCH", f"/uploads/{begun.upload}", content=part, headers={"upload-offset": str(offset)}
+                )
+            except Retry:
+                tries += 1
+                if tries > 5:
+                    raise
+                time.sleep(0.2 * 2**tries)
+                # A part may come again from any point that was received: sealed bytes are compared.
+                offset, part = self._taken_up(begun.upload, offset, part)
+                continue
+            offset, tries = int(state.json()["offset"]), 0
+            if told is not None:
+                told(offset, size if size is not None else offset)
+            part = stream.read(PART)
+        return self.post(f"/uploads/{begun.upload}/finish", PayloadInfo)
+
+    def _taken_up(self, upload: str, offset: int, part: bytes) -> tuple[int, bytes]:
+        reached = self.get(f"/uploads/{upload}", UploadState).offset
+        if reached < offset:
+            raise TryAgain(503, {"title": "The upload lost bytes it had received.", "action": "Start it again."})
+        taken = min(reached - offset, len(part))
+        return offset + taken, part[taken:]
+
+    def paste(self, text: str, name: str = "pasted text") -> PayloadInfo:
+        """Send a text as a payload."""
+        return self.upload_stream(io.BytesIO(text.encode()), name, size=len(text.encode()))
+
+    # Sources
+
+    def sources(self) -> list[SourceView]:
+        return self.get("/sources", list[SourceView])
+
+    def source(self, id: str) -> SourceView:
+        return self.get(f"/sources/{id}", SourceView)
+
+    def create_source(self, **fields: Any) -> SourceView:
+        """The fields of `SourceCreate`: payload, text, or connector and config; name, id, format."""
+        return self.post("/sources", SourceView, fields)
+
+    def change_source(self, id: str, **fields: Any) -> SourceView:
+        """The fields of `SourceChange`."""
+        return read(self.request("PATCH", f"/sources/{id}", json=plain(fields)), SourceView)
+
+    def delete_source(self, id: str) -> None:
+        self.request("DELETE", f"/sources/{id}")
+
+    def source_preview(self, id: str, limit: int = 100) -> SourcePreview:
+        return self.get(f"/sources/{id}/preview", SourcePreview, limit=limit)
+
+    def source_sample(self, id: str, limit: int = 100) -> SourcePreview:
+        return self.get(f"/sources/{id}/sample", SourcePreview, limit=limit)
+
+    def source_profile(self, id: str, *, whole: bool = False) -> SourceProfile:
+        return self.get(f"/sources/{id}/profile", SourceProfile, whole=whole)
+
+    def check_source(self, id: str) -> CheckResult:
+        return self.post(f"/sources/{id}/check", CheckResult)
+
+    # What is on offer
+
+    def state(self) -> TenantState:
+        return self.get("/state", TenantState)
+
+    def connectors(self) -> list[ConnectorView]:
+        return self.get("/connectors", list[ConnectorView])
+
+    def samples(self) -> list[SampleView]:
+        return self.get("/samples", list[SampleView])
+
+    def steps(self) -> list[StepView]:
+        return self.get("/steps", list[StepView])
+
+    def kinds(self) -> list[KindView]:
+        return self.get("/kinds", list[KindView])
+
+    def vocabularies(self) -> list[VocabularyView]:
+        return self.get("/vocabularies", list[VocabularyView])
+
+    def targets(self) -> list[TargetView]:
+        return self.get("/targets", list[TargetView])
+
+    def target(self, name: str) -> TargetView:
+        return self.get(f"/targets/{name}", TargetView)
+
+    def create_target(self, model: Any) -> TargetView:
+        return self.post("/targets", TargetView, model)
+
+    def replace_target(self, name: str, model: Any) -> TargetView:
+        return read(self.request("PUT", f"/targets/{name}", json=plain(model)), TargetView)
+
+    def delete_target(self, name: str) -> None:
+        self.request("DELETE", f"/targets/{name}")
+
+    # Mappings and pipelines
+
+    def suggest(self, source: str, target: str | None = None) -> Suggestions:
+        return self.post("/suggest", Suggestions, {"source": source, "target": target})
+
+    def preview(self, source: str, mappings: Sequence[Any], rows: int = 200) -> MappingPreview:
+        return self.post("/preview", MappingPreview, {"source": source, "mappings": list(mappings), "rows": rows})
+
+    def impact(self, pipeline: str, mappings: Sequence[Any], examples: int = 10) -> Impact:
+        body = {"pipeline": pipeline, "mappings": list(mappings), "examples": examples}
+        return self.post("/impact", Impact, body)
+
+    def pipelines(self) -> list[PipelineView]:
+        return self.get("/pipelines", list[PipelineView])
+
+    def pipeline(self, id: str, version: int | None = None) -> PipelineView:
+        return self.get(f"/pipelines/{id}" + (f"/versions/{version}" if version else ""), PipelineView)
+
+    def create_pipeline(self, **fields: Any) -> PipelineView:
+        """The fields of `PipelineCreate`: name, source, mappings, error_threshold, comment, id."""
+        return self.post("/pipelines", PipelineView, fields)
+
+    def replace_pipeline(self, id: str, **fields: Any) -> PipelineView:
+        """The fields of `PipelineChange`."""
+        return read(self.request("PUT", f"/pipelines/{id}", json=plain(fields)), PipelineView)
+
+    def delete_pipeline(self, id: str) -> None:
+        self.request("DELETE", f"/pipelines/{id}")
+
+    def pipeline_versions(self, id: str) -> list[Version]:
+        return self.get(f"/pipelines/{id}/versions", list[Version])
+
+    def export_pipeline(self, id: str, format: str = "yaml") -> str:
+        return self.request("GET", f"/pipelines/{id}/export", params={"format": format}).text
+
+    def import_pipeline(self, text: str) -> PipelineView:
+        headers = {"content-type": "application/yaml"}
+        return read(self.request("POST", "/pipelines/import", content=text.encode(), headers=headers), PipelineView)
+
+    def pipeline_lineage(self, id: str) -> PipelineLineage:
+        return self.get(f"/pipelines/{id}/lineage", PipelineLineage)
+
+    # Runs
+
+    def start_run(self, pipeline: str, *, dry_run: bool = False, wait: float = 0) -> RunDetail:
+        return self.post(f"/pipelines/{pipeline}/runs", RunDetail, {"dry_run": dry_run, "wait": wait})
+
+    def runs(self, **filters: Any) -> RunPage:
+        """Filters: pipeline, state, before, limit."""
+        return self.get("/runs", RunPage, **filters)
+
+    def run(self, run: int, wait: float = 0) -> RunDetail:
+        return self.get(f"/runs/{run}", RunDetail, wait=wait)
+
+    def wait_run(
+        self, run: int, *, timeout: float | None = None, told: Callable[[RunView], None] | None = None
+    ) -> RunDetail:
+        """The run once it has ended; `told` hears of it about every second while it lasts."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = 1.0 if end is None else min(1.0, end - time.monotonic())
+            found = self.run(run, wait=max(left, 0))
+            if found.state != "running" or (end is not None and time.monotonic() >= end):
+                return found
+            if told is not None:
+                told(found)
+
+    def cancel_run(self, run: int) -> RunView:
+        return self.post(f"/runs/{run}/cancel", RunView)
+
+    def undo_run(self, run: int) -> Undone:
+        return self.post(f"/runs/{run}/undo", Undone)
+
+    def ingest(
+        self,
+        path: Path,
+        *,
+        target: str | None = None,
+        mapping: str | None = None,
+        source: str | None = None,
+        told: Told | None = None,
+        wait: float = 5,
+    ) -> IngestResult:
+        """The whole job for a file: sent, sealed, mapped, run. `mapping` is YAML. Give `run` to `wait_run`."""
+        payload = self.upload(path, told=told)
+        params = {"payload": payload.payload, "target": target, "source": source, "wait": wait}
+        headers = {"content-type": "application/yaml"}
+        content = mapping.encode() if mapping else b""
+        return read(self.request("POST", "/ingest", params=params, content=content, headers=headers), IngestResult)
+
+    # Rejects
+
+    def rejects(self, **filters: Any) -> RejectPage:
+        """Filters: run, pipeline, rule, reason, state, after, limit."""
+        return self.get("/rejects", RejectPage, **filters)
+
+    def reject(self, id: int) -> RejectView:
+        return self.get(f"/rejects/{id}", RejectView)
+
+    def causes(self, **filters: Any) -> list[CauseView]:
+        """Filters: run, pipeline, propose."""
+        return self.get("/rejects/causes", list[CauseView], **filters)
+
+    def change_reject(self, id: int, **change: Any) -> RejectView:
+        """One of text, fields and dismiss."""
+        return read(self.request("PATCH", f"/rejects/{id}", json=plain(change)), RejectView)
+
+    def repair(self, cause: Any, fix: Any, *, save: bool = False, replay: bool = True) -> RepairResult:
+        body = {"cause": cause, "fix": fix, "save": save, "replay": replay}
+        return self.post("/rejects/repair", RepairResult, body)
+
+    def replay(self, **body: Any) -> ReplayResult:
+        """The fields of `ReplayRequest`: ids, run, pipeline, all_open, wait."""
+        return self.post("/rejects/replay", ReplayResult, body)
+
+    # Records
+
+    def record_counts(self) -> list[TargetCount]:
+        return self.get("/records", list[TargetCount])
+
+    def records(self, target: str, **filters: Any) -> RecordPage:
+        """Filters: search, where (list of field=value), run, order, descending, offset, limit."""
+        return self.get(f"/records/{target}", RecordPage, **filters)
+
+    def record(self, target: str, key: str) -> RecordDetail:
+        return self.get(f"/records/{target}/{key}", RecordDetail)
+
+    def lineage(self, target: str, key: str) -> Lineage:
+        return self.get(f"/lineage/{target}/{key}", Lineage)
+
+    def query(self, sql: str, limit: int = 1000, timeout: float = 30) -> QueryResult:
+        return self.post("/query", QueryResult, {"sql": sql, "limit": limit, "timeout": timeout})
+
+    def export(self, target: str, format: str = "csv", **filters: Any) -> Iterator[bytes]:
+        """The file piece by piece. Filters: run, guard."""
+        with self._stream(f"/export/{target}", format=format, **filters) as answer:
+            yield from answer.iter_bytes()
+
+    # Audit
+
+    def audit(self, **filters: Any) -> EventPage:
+        """Filters: before, limit."""
+        return self.get("/audit", EventPage, **filters)
+
+    def verify_audit(self, witness: Any = None) -> VerifyResult:
+        return self.post("/audit/verify", VerifyResult, witness)

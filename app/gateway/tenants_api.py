@@ -1,0 +1,150 @@
+"""Control routes: tenants, the control plane's audit log, and the settings in force."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from typing import Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.gateway.services import Services, principal
+from app.problems import Problem
+from app.roles import Role
+from storage.audit import ActionKind, Level
+from storage.control import control_audit, people, tenants
+
+
+class TenantOut(BaseModel):
+    """A tenant, and my role in it."""
+
+    id: str
+    name: str
+    audit_level: str
+    created: datetime
+    role: Role | None
+
+
+class NewTenant(BaseModel):
+    """A tenant to make; whoever makes it is its first administrator."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    name: str = Field(default="", max_length=200)
+    audit_level: Literal["minimal", "standard", "comprehensive"] = "standard"
+
+
+class AuditEvent(BaseModel):
+    """One event of the control plane's chain."""
+
+    seq: int
+    at: str
+    who: str
+    action: str
+    kind: str
+    tenant: str
+    object: str
+    outcome: str
+    before: str
+    after: str
+
+
+class Verdict(BaseModel):
+    """Whether the chain holds, and if not where it breaks."""
+
+    ok: bool
+    events: int
+    broken: int | None
+    reason: str
+
+
+def router(services: Services) -> APIRouter:
+    """The routes about the installation."""
+    api = APIRouter(prefix="/api/v1")
+    control = services.control
+
+    def out(tenant: tenants.Tenant, role: Role | None) -> TenantOut:
+        return TenantOut(
+            id=tenant.id, name=tenant.name, audit_level=tenant.audit_level, created=tenant.created, role=role
+        )
+
+    @api.get("/tenants", tags=["tenants"])
+    def list_tenants(request: Request) -> list[TenantOut]:
+        """My tenants; all of them for an administrator of the installation."""
+        who = principal(request)
+        with control.database.read() as session:
+            found = tenants.tenants(session)
+        every = who.installation is Role.ADMINISTRATOR
+        return [out(tenant, who.role_in(tenant.id)) for tenant in found if every or who.role_in(tenant.id)]
+
+    @api.post("/tenants", status_code=201, tags=["tenants"])
+    def create_tenant(asked: NewTenant, request: Request) -> TenantOut:
+        """Make a tenant with a key, a store and a worker of its own."""
+        who = principal(request)
+        with services.change(who, "create-tenant", kind=ActionKind.SECURITY, tenant=asked.id) as (
+            session,
+            note,
+        ):
+            level, at = Level(asked.audit_level), control.now()
+            made = tenants.create(session, control.kek, asked.id, asked.name, at, level)
+            if who.session is not None:
+                people.grant(session, who.id, made.id, Role.ADMINISTRATOR, at)
+            note |= {"object": made.id, "after": {"name": made.name, "audit_level": made.audit_level}}
+        return out(made, Role.ADMINISTRATOR if who.session is not None else None)
+
+    @api.get("/tenants/{tenant}", tags=["tenants"])
+    def get_tenant(tenant: str, request: Request) -> TenantOut:
+        """One tenant."""
+        with control.database.read() as session:
+            return out(tenants.tenant(session, tenant), principal(request).role_in(tenant))
+
+    @api.delete("/tenants/{tenant}", status_code=204, tags=["tenants"])
+    def destroy_tenant(
+        tenant: str,
+        request: Request,
+        confirm: str = Query(description="The tenant's identifier, typed again."),
+    ) -> None:
+        """Destroy a tenant's key and its data. There is no way back."""
+        if confirm != tenant:
+            raise Problem(409, "The tenant was not destroyed.", action="Type its identifier to confirm.")
+        who = principal(request)
+        with services.change(
+            who, "destroy-tenant", kind=ActionKind.SECURITY, tenant=tenant, object=tenant
+        ) as (
+            session,
+            note,
+        ):
+            note["before"] = {"name": tenants.tenant(session, tenant).name}
+            tenants.erase(session, tenant, control.now())
+        # The key is gone from the database; now from memory, and from the pages of its file.
+        services.supervisor.stop(tenant, timeout=10.0)
+        control.database.scrub()
+        shutil.rmtree(services.settings.tenant_dir(tenant), ignore_errors=True)
+
+    @api.get("/audit", tags=["audit"])
+    def audit(
+        tenant: str | None = None, before: int | None = None, limit: int = Query(default=200, ge=1, le=5000)
+    ) -> list[AuditEvent]:
+        """The control plane's events, newest first."""
+        with control.database.read() as session:
+            found = control_audit.events(session, tenant=tenant, before=before, limit=limit)
+        return [
+            AuditEvent(**{k: v for k, v in vars(row).items() if k not in {"prev", "hash"}}) for row in found
+        ]
+
+    @api.post("/audit/verify", tags=["audit"])
+    def verify() -> Verdict:
+        """Check the chain of the control plane's events against its last witnessed end."""
+        with control.database.read() as session:
+            verdict = control_audit.verify_control(session, control.keys)
+        return Verdict(ok=verdict.ok, events=verdict.head.count, broken=verdict.broken, reason=verdict.reason)
+
+    @api.get("/settings", tags=["settings"])
+    def settings() -> dict[str, Any]:
+        """The settings in force. None of them is secret; the database's address comes without its password."""
+        found = services.settings.model_dump(mode="json")
+        return found | {"database_url": repr(control.database)}
+
+    return api

@@ -1,0 +1,74 @@
+"""The Streamlit entry: who is here, and the pages. It runs inside the gateway's process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from app.auth import Principal, cookie_name  # noqa: E402
+from app.gateway.application import current  # noqa: E402
+
+# File, title and icon of each page. Flat: a sidebar in sections breaks the rules for lists.
+PAGES = (
+    ("home", "Home", ":material/home:"),
+    ("sources", "Sources", ":material/database:"),
+    ("mapping", "Mapping", ":material/cable:"),
+    ("runs", "Runs", ":material/play_circle:"),
+    ("quarantine", "Quarantine", ":material/rule:"),
+    ("explorer", "Explorer", ":material/search:"),
+    ("schedules", "Schedules", ":material/schedule:"),
+    ("audit", "Audit", ":material/history:"),
+    ("settings", "Settings", ":material/settings:"),
+)
+
+
+def who() -> Principal | None:
+    """Whom the sign-in cookie of this page belongs to, now."""
+    services = current()
+    cookie = st.context.cookies.get(cookie_name(services.settings.https))
+    return services.accounts.identify(cookie, None) if cookie else None
+
+
+def signed_out() -> None:
+    """The one thing to do without a sign-in."""
+    st.title("You are signed out")
+    st.markdown("[Sign in](/sign-in)")
+    st.stop()
+
+
+def main() -> None:
+    """Draw the frame and the page."""
+    st.set_page_config(page_title="Phantom Spire", page_icon=str(ROOT / "app/static/mark.png"), layout="wide")
+    principal = who()
+    if principal is None:
+        signed_out()
+        return
+    st.session_state["principal"] = principal
+    pages = [
+        st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=name == "home")
+        for name, title, icon in PAGES
+        if (ROOT / "pages" / f"{name}.py").exists()
+    ]
+    with st.sidebar:
+        tenants = sorted(principal.roles)
+        if len(tenants) > 1:
+            st.selectbox("Tenant", tenants, key="tenant")
+        elif tenants:
+            st.session_state["tenant"] = tenants[0]
+    if not pages:
+        st.title("Phantom Spire")
+        st.write("Signed in. The API is described at [/api-docs](/api-docs).")
+        return
+    page = st.navigation(pages)
+    with st.sidebar:
+        st.markdown(f"{principal.name} · [Sign out](/auth/logout)")
+    page.run()
+
+
+main()
