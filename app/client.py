@@ -63,14 +63,18 @@ class Client:
         """Straight to a tenant's worker: for whoever owns its socket, on the same machine."""
         transport = httpx.HTTPTransport(uds=str(path))
         headers = {"x-spire-user": user, "x-spire-role": role}
-        return cls(httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT))
+        return cls(
+            httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT)
+        )
 
     @classmethod
     def on_app(cls, app: Any, user: str = "local", role: str = "administrator") -> Client:
         """On an ASGI app in this process. Its lifespan is the caller's business."""
         headers = {"x-spire-user": user, "x-spire-role": role}
         transport = InProcess(app)
-        return cls(httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT))
+        return cls(
+            httpx.Client(transport=transport, base_url="http://worker", headers=headers, timeout=TIMEOUT)
+        )
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -151,7 +155,9 @@ class Client:
     def _taken_up(self, upload: str, offset: int, part: bytes) -> tuple[int, bytes]:
         reached = self.get(f"/uploads/{upload}", UploadState).offset
         if reached < offset:
-            raise TryAgain(503, {"title": "The upload lost bytes it had received.", "action": "Start it again."})
+            raise TryAgain(
+                503, {"title": "The upload lost bytes it had received.", "action": "Start it again."}
+            )
         taken = min(reached - offset, len(part))
         return offset + taken, part[taken:]
 
@@ -231,7 +237,9 @@ class Client:
         return self.post("/suggest", Suggestions, {"source": source, "target": target})
 
     def preview(self, source: str, mappings: Sequence[Any], rows: int = 200) -> MappingPreview:
-        return self.post("/preview", MappingPreview, {"source": source, "mappings": list(mappings), "rows": rows})
+        return self.post(
+            "/preview", MappingPreview, {"source": source, "mappings": list(mappings), "rows": rows}
+        )
 
     def impact(self, pipeline: str, mappings: Sequence[Any], examples: int = 10) -> Impact:
         body = {"pipeline": pipeline, "mappings": list(mappings), "examples": examples}
@@ -262,7 +270,9 @@ class Client:
 
     def import_pipeline(self, text: str) -> PipelineView:
         headers = {"content-type": "application/yaml"}
-        return read(self.request("POST", "/pipelines/import", content=text.encode(), headers=headers), PipelineView)
+        return read(
+            self.request("POST", "/pipelines/import", content=text.encode(), headers=headers), PipelineView
+        )
 
     def pipeline_lineage(self, id: str) -> PipelineLineage:
         return self.get(f"/pipelines/{id}/lineage", PipelineLineage)
@@ -313,7 +323,9 @@ class Client:
         params = {"payload": payload.payload, "target": target, "source": source, "wait": wait}
         headers = {"content-type": "application/yaml"}
         content = mapping.encode() if mapping else b""
-        return read(self.request("POST", "/ingest", params=params, content=content, headers=headers), IngestResult)
+        return read(
+            self.request("POST", "/ingest", params=params, content=content, headers=headers), IngestResult
+        )
 
     # Rejects
 

@@ -66,7 +66,9 @@ class InProcess(httpx.BaseTransport):
             asked = httpx.Request(request.method, request.url, headers=request.headers, content=body)
             answer = await self._transport.handle_async_request(asked)
             content = await answer.aread()
-            return httpx.Response(answer.status_code, headers=answer.headers, content=content, request=request)
+            return httpx.Response(
+                answer.status_code, headers=answer.headers, content=content, request=request
+            )
 
         return asyncio.run(ask())
 

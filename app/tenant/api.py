@@ -13,10 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.grant import Grant
 from app.problems import problem_from, problem_of
-from app.tenant import loading
+from app.tenant import journal, loading
 from app.tenant.desk import Desk
 from app.tenant.open import open_desk
 from app.tenant.routes import (
@@ -33,7 +34,7 @@ from app.tenant.routes import (
     targets,
     uploads,
 )
-from engine.errors import SpireError, Stop
+from engine.errors import SpireError
 from engine.steps.catalogue import BadMapping
 from storage.definitions import NotFound
 from storage.landing import NoSuchUpload
@@ -41,6 +42,7 @@ from storage.store import is_disk_full
 
 # Uploads, exports and long questions each hold a thread while they last.
 THREADS = 64
+QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
     uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, audit, ingest,
 )  # fmt: skip
@@ -81,12 +83,41 @@ def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
     )
     for module in ROUTERS:
         app.include_router(module.router)
+    app.add_middleware(Witnessed)
     app.add_exception_handler(SpireError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_request)
     app.add_exception_handler(ValidationError, _on_request)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(duckdb.Error, _on_database)
     return app
+
+
+class Witnessed:
+    """Tells with every answer that may follow a change where the journal stands: `X-Spire-Audit: count:hash`.
+
+    The gateway keeps that elsewhere, so a journal whose end was cut off shows.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        quiet = scope["type"] != "http" or (
+            scope["method"] in QUIET and not scope["path"].startswith("/export/")
+        )
+        if quiet or (scope["method"] == "PATCH" and scope["path"].startswith("/uploads/")):
+            await self._app(scope, receive, send)
+            return
+
+        async def telling(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                desk: Desk = scope["app"].state.desk
+                head = await to_thread.run_sync(journal.head, desk)
+                told = (b"x-spire-audit", f"{head.count}:{head.hash}".encode())
+                message = {**message, "headers": [*message["headers"], told]}
+            await send(message)
+
+        await self._app(scope, receive, telling)
 
 
 def metadata_version() -> str:
@@ -98,8 +129,10 @@ def metadata_version() -> str:
 
 
 def _on_ours(request: Request, error: Exception) -> Response:
-    assert isinstance(error, SpireError)
-    status = 404 if isinstance(error, NotFound | NoSuchUpload) else 422 if isinstance(error, BadMapping) else 0
+    assert isinstance(error, SpireError)  # noqa: S101 - tells the type checker
+    status = (
+        404 if isinstance(error, NotFound | NoSuchUpload) else 422 if isinstance(error, BadMapping) else 0
+    )
     if status:
         kind = "urn:phantom-spire:stop"
         return problem_from(status, error.title, kind=kind, action=error.action, where=error.where)
@@ -107,8 +140,11 @@ def _on_ours(request: Request, error: Exception) -> Response:
 
 
 def _on_request(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError | ValidationError)
-    told = [f"{'.'.join(str(p) for p in e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+    assert isinstance(error, RequestValidationError | ValidationError)  # noqa: S101
+    told = [
+        f"{'.'.join(str(p) for p in e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
+        for e in error.errors()
+    ]
     return problem_from(
         422,
         "This request is not complete, or not in the form it should have.",
@@ -119,16 +155,18 @@ def _on_request(request: Request, error: Exception) -> Response:
 
 
 def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem_from(error.status_code, str(error.detail), where=request.url.path, headers=dict(error.headers or {}))
-
-
-class DatabaseRefused(Stop):
-    """The store refused this."""
+    assert isinstance(error, HTTPException)  # noqa: S101
+    return problem_from(
+        error.status_code, str(error.detail), where=request.url.path, headers=dict(error.headers or {})
+    )
 
 
 def _on_database(request: Request, error: Exception) -> Response:
     # What DuckDB says may quote a value of a record, so only its kind is passed on.
     if is_disk_full(error):
-        return problem_from(503, "The disk is full. Nothing of this was kept.", action="Free some space, then try again.")
-    return problem_from(500, "Phantom Spire made a mistake here. Nothing was changed.", where=type(error).__name__)
+        return problem_from(
+            503, "The disk is full. Nothing of this was kept.", action="Free some space, then try again."
+        )
+    return problem_from(
+        500, "Phantom Spire made a mistake here. Nothing was changed.", where=type(error).__name__
+    )

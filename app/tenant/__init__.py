@@ -1,0 +1,1 @@
+"""The tenant API: everything one tenant's worker can be asked, over HTTP."""

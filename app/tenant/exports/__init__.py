@@ -1,0 +1,34 @@
+"""Exports: stored records as files of other people's formats, streamed piece by piece.
+
+Each writer takes batches of rows and yields bytes; what it had to leave out or change it says in notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from engine.model import TargetModel
+
+Rows = Iterable[pa.RecordBatch]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """One export format. `write` gets the target models by name and, for each, its batches."""
+
+    name: str
+    title: str
+    media_type: str
+    suffix: str
+    note: str
+    write: Callable[[TargetModel, Rows], Iterator[bytes]]
+
+
+def dictionaries(batches: Rows) -> Iterator[dict[str, Any]]:
+    """The rows one by one, as Python values."""
+    for batch in batches:
+        yield from batch.to_pylist()

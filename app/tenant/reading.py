@@ -1,0 +1,144 @@
+"""Reading a source for a person: what it is, its first rows, and what its columns hold. Nothing is kept."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from duckdb import DuckDBPyConnection
+
+from app.tenant.desk import Desk
+from app.tenant.loading import shape_of
+from app.tenant.schemas.sources import FaultView, PreviewedRow, SourcePreview, SourceProfile
+from app.tenant.tracing import shown
+from connectors import payloads_of
+from connectors.formats import FORMATS, reader, refit, sniff
+from engine.errors import Stop
+from engine.model import Dialect, Shape, Source
+from engine.ports import Segment
+from engine.profile import Profile, profile
+from engine.scan import RAW
+from storage import glance, texts
+from storage.texts import Texts
+
+FAULTS_SHOWN = 100
+# Enough for a profile to be right about a column; a whole file's profile is asked for by name.
+SAMPLE_ROWS = 200_000
+ALL = 1 << 62
+
+
+class NothingThere(Stop):
+    """This source has nothing to read yet."""
+
+
+class NotThisFormat(Stop):
+    """The payload can't be read as this format."""
+
+
+def payload_of(desk: Desk, source: Source, *, fresh: bool = False) -> Segment:
+    """The sealed payload a source is looked at by: its upload, or the first thing its connector gives.
+
+    A connector is asked once; with `fresh` it is asked again.
+    """
+    if source.connector == "upload":
+        return desk.landing.segment(source.config["upload"], source.config.get("number", 1))
+    place = f"look-{source.id}"
+    there = desk.landing.segments(place)
+    if there and not fresh:
+        return there[-1]
+    payload = next(iter(payloads_of(source, None, desk.settings.url_allow)), None)
+    if payload is None:
+        raise NothingThere(source.name, action="Check its folder or address, then look again.")
+    desk.landing.delete(place)
+    return desk.landing.seal(payload, place, 1)
+
+
+def find_shape(desk: Desk, segment: Segment, format: str | None = None) -> Shape:
+    """The shape of a payload, found out or of the format a person named."""
+    with desk.landing.open(segment) as stream:
+        if format is None:
+            return sniff(stream, segment.name)
+        if format not in FORMATS:
+            raise NotThisFormat(format, action=f"Formats are {', '.join(FORMATS)}.")
+        shape = FORMATS[format].sniff(stream, segment.name)
+    if shape is None:
+        raise NotThisFormat(
+            f"{segment.name} as {format}.", action="Let the format be found out, or choose another."
+        )
+    return shape
+
+
+def change_shape(
+    desk: Desk, segment: Segment, shape: Shape, dialect: Dialect | None, options: dict[str, object] | None
+) -> Shape:
+    """The shape after a person changed its dialect or options; its fields follow."""
+    changed = shape.model_copy(
+        update={
+            "dialect": dialect if dialect is not None else shape.dialect,
+            "options": {**shape.options, **options} if options is not None else shape.options,
+        }
+    )
+    with desk.landing.open(segment) as stream:
+        return refit(stream, changed)
+
+
+@contextmanager
+def held(
+    desk: Desk, source: Source, most: int, *, raw: bool = False
+) -> Iterator[tuple[DuckDBPyConnection, Texts, Shape]]:
+    """A source's rows as text in memory while the block lasts, up to about `most` of them."""
+    shape = shape_of(source)
+    segment = payload_of(desk, source)
+    with desk.store.cursor() as cursor, desk.landing.open(segment) as stream:
+        chunks = reader(shape).read(stream, shape)
+        table = texts.hold(cursor, f"look_{secrets.token_hex(6)}", shape.fields, chunks, most=most, raw=raw)
+        try:
+            yield cursor, table, shape
+        finally:
+            glance.let_go(cursor, table)
+
+
+def preview(desk: Desk, source: Source, limit: int) -> SourcePreview:
+    """The first rows of a source, its faults, and how the lines add up."""
+    with held(desk, source, limit) as (cursor, table, shape):
+        rows = glance.first_rows(cursor, table, limit)
+    faults = [FaultView(line=f.line, raw=shown(f.raw), reason=f.reason) for f in table.faults[:FAULTS_SHOWN]]
+    whole = table.complete and table.rows <= limit
+    return SourcePreview(
+        fields=[f.name for f in shape.fields],
+        rows=[PreviewedRow(line=row.line, values=row.values) for row in rows],
+        faults=faults,
+        read=table.read,
+        parsed=table.rows,
+        rejected=table.read - table.rows,
+        whole=whole,
+        extent=extent(len(rows), whole, table.complete, table.rows),
+        first_lines=list(shape.dialect.first_lines) if shape.dialect else [],
+        notes=list(shape.notes),
+    )
+
+
+def profiled(desk: Desk, source: Source, most: int = SAMPLE_ROWS) -> SourceProfile:
+    """What the columns of a source hold, on up to about `most` of its rows."""
+    with held(desk, source, most) as (cursor, table, _):
+        found: Profile = profile(
+            cursor, table.table, [f.name for f in table.fields if f.name != RAW], ordinal="rowid"
+        )
+    said = extent(table.rows, table.complete, table.complete, table.rows)
+    return SourceProfile(profile=found, whole=table.complete, extent=said)
+
+
+def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int) -> list[int]:
+    """Rows worth seeing among the held ones, in their order: see `engine.sample`."""
+    if table.rows <= rows:
+        return list(range(table.rows))
+    names = [f.name for f in table.fields if f.name != RAW]
+    return sorted(stratified(cursor, table.table, names, rows, ordinal="rowid"))
+
+
+def extent(shown_rows: int, whole: bool, counted: bool = True, rows: int = 0) -> str:
+    """Of how many rows something speaks: "all 120 rows", "sample of 200 of 5,000 rows", "sample of 200 rows"."""
+    if whole:
+        return f"all {shown_rows:,} rows"
+    return f"sample of {shown_rows:,} of {rows:,} rows" if counted else f"sample of {shown_rows:,} rows"

@@ -1,0 +1,1 @@
+"""The routes of the tenant API, one module a noun."""

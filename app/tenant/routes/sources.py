@@ -1,0 +1,180 @@
+"""Sources: made from a payload or a connector, looked at, and read differently when a person says so."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.problems import Problem
+from app.tenant import defining, journal, reading
+from app.tenant.caller import Caller, Here, Who
+from app.tenant.defining import slug, unused, version_of
+from app.tenant.desk import Desk, source
+from app.tenant.receiving import info
+from app.tenant.routes.targets import InUse
+from app.tenant.schemas.payloads import PayloadInfo
+from app.tenant.schemas.sources import (
+    CheckResult,
+    CheckStage,
+    SourceChange,
+    SourceCreate,
+    SourcePreview,
+    SourceProfile,
+    SourceView,
+)
+from connectors import CONNECTORS, check
+from engine.errors import SpireError
+from engine.model import Source
+from engine.ports import Payload, Segment
+from storage import definitions
+from storage.audit import ActionKind
+from storage.definitions import Definition
+
+router = APIRouter(tags=["sources"])
+
+
+@router.get("/sources")
+def list_sources(desk: Here) -> list[SourceView]:
+    """Every source, as it stands."""
+    return [_view(desk, d) for d in definitions.all_latest(desk.store.cursor(), "source")]
+
+
+@router.post("/sources", status_code=201)
+def create(body: SourceCreate, desk: Here, who: Who) -> SourceView:
+    """Make a source and find its shape by reading its first payload."""
+    return make(desk, who, body)
+
+
+@router.get("/sources/{id}")
+def get(id: str, desk: Here) -> SourceView:
+    """One source."""
+    return _view(desk, definitions.get(desk.store.cursor(), "source", id))
+
+
+@router.patch("/sources/{id}")
+def change(id: str, body: SourceChange, desk: Here, who: Who) -> SourceView:
+    """Read the source another way: another payload, format, dialect or options; its fields follow."""
+    before = source(desk, id)
+    config = body.config if body.config is not None else before.config
+    if body.payload is not None:
+        config = {"upload": body.payload}
+    changed = before.model_copy(update={"name": body.name or before.name, "config": config})
+    other = body.payload is not None or body.config is not None
+    segment = reading.payload_of(desk, changed, fresh=other)
+    shape = before.shape
+    if shape is None or other or body.format is not None:
+        shape = reading.find_shape(desk, segment, body.format)
+    if body.dialect is not None or body.options is not None:
+        shape = reading.change_shape(desk, segment, shape, body.dialect, body.options)
+    saved = defining.save(
+        desk, who, "source", id, changed.model_copy(update={"shape": shape}), based_on=body.based_on
+    )
+    return _view(desk, saved)
+
+
+@router.delete("/sources/{id}", status_code=204)
+def remove(id: str, desk: Here, who: Who) -> None:
+    """Delete a source that no pipeline uses. Its payloads stay: runs and records point at them."""
+    for pipeline in definitions.all_latest(desk.store.cursor(), "pipeline"):
+        if pipeline.body["source"] == id:
+            raise InUse(f"Pipeline {pipeline.id} reads {id}.", action="Delete the pipeline first.")
+    defining.remove(desk, who, "source", id)
+
+
+@router.get("/sources/{id}/preview")
+def preview(
+    id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100
+) -> SourcePreview:
+    """The first rows with their line numbers, what could not be read, and how the lines add up."""
+    journal.note(desk, who, ActionKind.READ, "source.previewed", id)
+    return reading.preview(desk, source(desk, id), limit)
+
+
+@router.get("/sources/{id}/sample")
+def sample(id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> SourcePreview:
+    """Rows worth seeing: rare values, the longest, the empty, and likely rejects before ordinary ones."""
+    journal.note(desk, who, ActionKind.READ, "source.sampled", id)
+    return reading.sampled(desk, source(desk, id), limit)
+
+
+@router.get("/sources/{id}/profile")
+def profile(
+    id: str,
+    desk: Here,
+    who: Who,
+    whole: Annotated[bool, Query(description="All rows, however many.")] = False,
+) -> SourceProfile:
+    """What each column holds: type with evidence, nulls, distinct, top values, masks, outliers."""
+    journal.note(desk, who, ActionKind.READ, "source.profiled", id)
+    return reading.profiled(desk, source(desk, id), reading.ALL if whole else reading.SAMPLE_ROWS)
+
+
+@router.post("/sources/{id}/check")
+def check_source(id: str, desk: Here, who: Who) -> CheckResult:
+    """Try the connection stage by stage, and say what to do where one fails."""
+    found = source(desk, id)
+    stages = [CheckStage.model_validate(stage) for stage in check(found, desk.settings.url_allow)]
+    ok = all(stage.ok for stage in stages)
+    journal.note(desk, who, ActionKind.RUN, "source.checked", id, outcome="done" if ok else "failed")
+    return CheckResult(ok=ok, stages=stages)
+
+
+def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
+    """A new source with its shape."""
+    name, connector, config = body.name, body.connector, dict(body.config)
+    if body.text is not None:
+        upload = desk.landing.begin(name or "pasted text", media_type="text/plain")
+        desk.landing.append(upload, 0, body.text.encode())
+        connector, config = "upload", {"upload": desk.landing.finish(upload).run}
+    elif body.payload is not None:
+        connector, config = "upload", {"upload": body.payload}
+    if connector == "upload" and "upload" not in config:
+        raise Problem(422, "A source needs a payload, a text, or a connector with its configuration.")
+    if connector != "upload" and connector not in CONNECTORS:
+        raise Problem(
+            422,
+            "There is no such connector.",
+            where=connector,
+            action=f"Connectors: {', '.join(CONNECTORS)}.",
+        )
+    drafted = Source(id="draft", name=name or connector, connector=connector, config=config)
+    segment = _first_look(desk, drafted)
+    id = body.id or unused(desk, "source", slug(name or segment.name, connector))
+    shape = reading.find_shape(desk, segment, body.format)
+    made = Source(id=id, name=name or segment.name, connector=connector, config=config, shape=shape)
+    saved = defining.save(desk, who, "source", id, made, fresh=True)
+    if connector != "upload":
+        _settle(desk, segment, id)
+    return _view(desk, saved)
+
+
+def _first_look(desk: Desk, drafted: Source) -> Segment:
+    if drafted.connector == "upload":
+        return reading.payload_of(desk, drafted)
+    desk.landing.delete("look-draft")
+    return reading.payload_of(desk, drafted, fresh=True)
+
+
+def _settle(desk: Desk, segment: Segment, id: str) -> None:
+    """Move the first look from the draft to the source it became."""
+    with desk.landing.open(segment) as stream:
+        desk.landing.delete(f"look-{id}")
+        desk.landing.seal(Payload(segment.name, stream), f"look-{id}", 1)
+    desk.landing.delete(segment.run)
+
+
+def _view(desk: Desk, definition: Definition) -> SourceView:
+    found = Source.model_validate(definition.body)
+    return SourceView(**version_of(definition).model_dump(), source=found, payload=_payload(desk, found))
+
+
+def _payload(desk: Desk, found: Source) -> PayloadInfo | None:
+    try:
+        if found.connector == "upload":
+            return info(reading.payload_of(desk, found))
+        there = desk.landing.segments(f"look-{found.id}")
+    except SpireError:
+        # A payload that is gone must not hide the source that names it.
+        return None
+    return info(there[-1]) if there else None
