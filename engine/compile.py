@@ -8,46 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 import duckdb
 from sqlglot import exp
 
 from engine import types
-from engine.casts import DUCKDB, WORDS, convert, native
-from engine.expression import expression
+from engine.broken import Mapped, broken, missing
+from engine.casts import DUCKDB
+from engine.chain import Building, Chain, origin, settle, walk
+from engine.expression import Expression, expression
 from engine.layers import PREFIX, Layers
 from engine.mapping import address
-from engine.model import FieldMapping, FieldType, Mapping, Rule, Severity, TargetField, TargetModel
-from engine.rules import (
-    OPERATORS,
-    Mapped,
-    RunCheck,
-    SetCheck,
-    broken,
-    message_of,
-    missing,
-    options_of,
-)
+from engine.model import FieldMapping, Mapping, Rule, Severity, TargetModel
+from engine.rules import OPERATORS, RunCheck, SetCheck, message_of, options_of
 from engine.scratch import complaint, scratch
-from engine.steps import STEPS, BadMapping
-from engine.steps.intel import kind_of
+from engine.steps import BadMapping
 from engine.steps.tree import (
     Expr,
-    absent,
     call,
-    cast,
     choose,
     column,
-    each,
-    given,
     listed,
     no,
-    one_of,
-    raw,
     sql,
-    text,
     tree,
 )
 
@@ -112,78 +97,11 @@ def explain(branch: Branch, mask: int) -> list[Check]:
     return [check for check in branch.checks if mask >> check.bit & 1]
 
 
-@dataclass
-class Chain:
-    """One field on its way through the steps: what `Context` asks for, and where values can get lost."""
-
-    plan: _Building
-    where: str
-    depth: int = 0
-    losses: list[tuple[Expr, str]] = field(default_factory=list)
-
-    def column(self, name: str) -> Expr:
-        return self.plan.read(name, self.where)
-
-    def once(self, value: Expr) -> Expr:
-        if isinstance(value, exp.Literal | exp.Null):
-            return value
-        named, self.depth = self.plan.layers.name(value, self.depth)
-        return named
-
-    def stored(self, target: str, *fields: str) -> exp.Table:
-        model = self.plan.targets.get(target)
-        if model is None:
-            raise BadMapping(f"{self.where}: there is no target model {target}.")
-        for name in fields:
-            if name not in {f.name for f in model.fields}:
-                raise BadMapping(f"{self.where}: {target} has no field {name}.")
-        self.plan.looks_up[target] = model
-        return exp.table_(
-            exp.to_identifier(target, quoted=True), db=exp.to_identifier("records", quoted=True)
-        )
-
-    def guard(self, before: Expr, kind: FieldType, after: Expr, message: str) -> Expr:
-        """Name the value after a step that can lose it, and note the check that notices."""
-        after = self.once(after)
-        there = exp.NEQ(this=before, expression=text("")) if kind is FieldType.TEXT else given(before)
-        self.losses.append((exp.and_(there, absent(after)), message))
-        return after
-
-    def turn(self, value: Expr, have: FieldType, want: FieldType) -> Expr:
-        """The value as another type, guarded where it may not fit."""
-        if have is want:
-            return value
-        value = self.once(value)
-        after, loses = convert(value, have, want, self)
-        return self.guard(value, have, after, f"is not {WORDS[want]}") if loses else after
-
-
-@dataclass
-class _Building:
-    """What is known of a branch while its fields are compiled."""
-
-    mapping: Mapping
-    targets: MappingABC[str, TargetModel]
-    layers: Layers = field(default_factory=Layers)
-    reads: dict[str, None] = field(default_factory=dict)
-    looks_up: dict[str, TargetModel] = field(default_factory=dict)
-
-    def read(self, name: str, where: str) -> Expr:
-        if name.lower().startswith(PREFIX):
-            raise BadMapping(
-                f"{where}: a source field may not be called {name}; names with {PREFIX} are ours."
-            )
-        self.reads[name] = None
-        return column(name)
-
-
 def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> Branch:
     """Compile one mapping; see `Branch`."""
-    if mapping.target not in targets:
-        raise BadMapping(f"There is no target model {mapping.target}.")
-    target = targets[mapping.target]
+    target = _target(mapping, targets)
     mapped = _by_field(mapping, target)
-    building = _Building(mapping, targets)
+    building = Building(targets)
     found: list[tuple[Check, Expr | None]] = []
     values: dict[str, Mapped] = {}
     own_required = {r.field for r in mapping.rules if r.operator == "required"}
@@ -234,7 +152,7 @@ def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> B
             if name not in values:
                 raise BadMapping(f"rule {rule.id}: {target.name} has no field {name}.")
         if scope == "row":
-            top = Chain(building, f"rule {rule.id}", depth=building.layers.height)
+            top = Chain(building, f"rule {rule.id}")
             check(rule.id, rule.field, message, broken(rule, values, top), rule)
         elif scope == "set":
             bit = check(rule.id, rule.field, message, None, rule)
@@ -247,8 +165,11 @@ def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> B
             f"{target.name}: {len(found)} checks are more than the {MOST_CHECKS} a mapping can have."
         )
 
-    where = _where(mapping, building)
-    select = _assemble(building, target, values, [condition for _, condition in found])
+    where = where_of(mapping)
+    if mapping.where is not None:
+        for name in _condition_of(mapping.where).columns:
+            building.read(name, "where")
+    select = _assemble(building, mapping, target, values, [condition for _, condition in found])
     branch = Branch(
         mapping=mapping, version=address(mapping), target=target, fields=tuple(building.reads),
         checks=tuple(c for c, _ in found), columns=tuple((f.name, DUCKDB[f.type]) for f in target.fields),
@@ -257,6 +178,12 @@ def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> B
     )  # fmt: skip
     _try_out(branch, building.looks_up)
     return branch
+
+
+def _target(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> TargetModel:
+    if mapping.target not in targets:
+        raise BadMapping(f"There is no target model {mapping.target}.")
+    return targets[mapping.target]
 
 
 def _by_field(mapping: Mapping, target: TargetModel) -> dict[str, FieldMapping]:
@@ -273,105 +200,6 @@ def _by_field(mapping: Mapping, target: TargetModel) -> dict[str, FieldMapping]:
         if rules.count(rule) > 1:
             raise BadMapping(f"two rules have the id {rule}.")
     return mapped
-
-
-def origin(item: FieldMapping, chain: Chain) -> tuple[Expr, FieldType]:
-    """Where a field's value comes from, before its steps."""
-    if item.source is not None:
-        return chain.column(item.source), FieldType.TEXT
-    if item.sql is not None:
-        checked = expression(item.sql, chain.where)
-        for name in checked.columns:
-            chain.column(name)
-        value = checked.tree
-        if checked.can_raise:
-            # A list of one tells "it gave NULL" ([NULL]) from "it could not be computed" (NULL).
-            held = chain.once(call("try", listed([value])))
-            chain.losses.append((absent(held), "could not be computed from the expression"))
-            value = call("list_extract", held, 1)
-        return native(checked.type, value)
-    if isinstance(item.constant, list):
-        return listed(item.constant), FieldType.TEXTS
-    if isinstance(item.constant, bool):
-        return text(str(item.constant).lower()), FieldType.TEXT
-    return text(str(item.constant)), FieldType.TEXT
-
-
-def walk(item: FieldMapping, value: Expr, kind: FieldType, chain: Chain) -> tuple[Expr, FieldType]:
-    """The value after all steps, and its type."""
-    for number, used in enumerate(item.steps, 1):
-        chain.where = f"field {item.field}, step {number} ({used.step})"
-        value, kind = one_step(used.step, used.options, value, kind, chain)
-    chain.where = f"field {item.field}"
-    return value, kind
-
-
-def one_step(
-    name: str, given_options: dict[str, object], value: Expr, kind: FieldType, chain: Chain
-) -> tuple[Expr, FieldType]:
-    """The value after one step."""
-    if name not in STEPS:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, list(STEPS), n=1)
-        raise BadMapping(
-            f"{chain.where}: there is no step {name}." + (f" Did you mean {near[0]}?" if near else "")
-        )
-    entry = STEPS[name]
-    options = entry.read(given_options, chain.where)
-    value = chain.turn(value, kind, entry.takes)
-    if entry.loses(options):
-        before = chain.once(value)
-        after = entry.sql(before, options, chain)
-        return chain.guard(before, entry.takes, after, entry.failure), entry.gives(options)
-    return entry.sql(value, options, chain), entry.gives(options)
-
-
-def settle(
-    spec: TargetField, item: FieldMapping, value: Expr, kind: FieldType, chain: Chain
-) -> tuple[Expr, Mapped]:
-    """The value as the target stores it (typed, canonical), and as it was before (to tell missing from wrong)."""
-    value = chain.once(value)
-    before = Mapped(value, kind)
-    if item.source == "_raw" and not item.steps and spec.type is FieldType.JSON:
-        return cast(value, "JSON"), before
-    value = chain.once(chain.turn(value, kind, spec.type))
-    if spec.kind is not None and not _already(item, spec.kind):
-        known = kind_of(spec.kind, chain.where)
-        value = _in_form(
-            value, spec.type, lambda v: raw(known.canonical(sql(v))), f"is not {_article(known.title)}", chain
-        )
-    if spec.vocabulary is not None:
-        vocabulary = types.VOCABULARIES.get(spec.vocabulary)
-        if vocabulary is None:
-            raise BadMapping(f"{chain.where}: there is no vocabulary {spec.vocabulary}.")
-
-        def agreed(v: Expr) -> Expr:
-            return choose((one_of(v, vocabulary.values), v), otherwise=raw(vocabulary.canonical(sql(v))))
-
-        value = _in_form(value, spec.type, agreed, f"is not in the vocabulary {spec.vocabulary}", chain)
-    return value, before
-
-
-def _in_form(value: Expr, kind: FieldType, form, message: str, chain: Chain) -> Expr:  # type: ignore[no-untyped-def]
-    if kind is FieldType.TEXTS:
-        after = chain.once(each(value, "entry", form(column("entry"))))
-        odd = call("list_contains", each(after, "entry", absent(column("entry"))), True)
-        chain.losses.append((odd, message))
-        return after
-    return chain.guard(value, FieldType.TEXT, form(value), message)
-
-
-def _already(item: FieldMapping, kind: str) -> bool:
-    """The chain ends by putting the value into this very form."""
-    if not item.steps or item.steps[-1].step != "canonical":
-        return False
-    options = item.steps[-1].options
-    return options.get("kind", "indicator") == kind and options.get("on_failure", "reject") == "reject"
-
-
-def _article(title: str) -> str:
-    return f"{'an' if title[:1].lower() in 'aeiou' else 'a'} {title}"
 
 
 def _mark(message: str) -> str:
@@ -392,27 +220,53 @@ def _run_check(rule: Rule, options: object, message: str) -> RunCheck:
     )  # fmt: skip
 
 
-def _where(mapping: Mapping, building: _Building) -> str | None:
+def where_of(mapping: Mapping) -> str | None:
+    """The mapping's condition on source fields as SQL; the store applies it."""
     if mapping.where is None:
         return None
-    checked = expression(mapping.where, "where")
-    if checked.type != "BOOLEAN":
-        raise BadMapping(f"where: the expression gives {checked.type}, not true or false.")
-    for name in checked.columns:
-        building.read(name, "where")
+    checked = _condition_of(mapping.where)
     if not checked.can_raise:
         return sql(checked.tree)
     # A row the condition cannot judge is kept: its checks will say what is wrong with it.
     return sql(call("coalesce", call("try", call("coalesce", checked.tree, False)), True))
 
 
+def _condition_of(where: str) -> Expression:
+    checked = expression(where, "where")
+    if checked.type != "BOOLEAN":
+        raise BadMapping(f"where: the expression gives {checked.type}, not true or false.")
+    return checked
+
+
+def readable(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> tuple[list[Expr], list[Expr], Expr]:
+    """The mapping for reading: each field's value written out, the types given to it, and where it comes from."""
+    target = _target(mapping, targets)
+    mapped = _by_field(mapping, target)
+    building = Building(targets, Layers(inline=True))
+    inner, outer = [], []
+    for item in mapping.fields:
+        chain = Chain(building, f"field {item.field}")
+        value, kind = walk(item, *origin(item, chain), chain)
+        inner.append(exp.alias_(value, item.field, quoted=True))
+        settled, _ = settle(target.field(item.field), mapped[item.field], column(item.field), kind, chain)
+        outer.append(exp.alias_(settled, item.field, quoted=True))
+    if mapping.explode is None:
+        return inner, outer, exp.to_identifier("source")
+    building.read(mapping.explode, "explode")
+    rows = exp.select(
+        exp.Star(except_=[exp.to_identifier(mapping.explode, quoted=True)]), _exploded(mapping.explode)
+    )
+    return inner, outer, exp.Subquery(this=rows.from_("source"), alias=exp.to_identifier("source"))
+
+
 def _assemble(
-    building: _Building,
+    building: Building,
+    mapping: Mapping,
     target: TargetModel,
     values: MappingABC[str, Mapped],
     conditions: Sequence[Expr | None],
 ) -> exp.Select:
-    order = [column("_ord")] if building.mapping.explode is not None else []
+    order = [column("_ord")] if mapping.explode is not None else []
     select = exp.select(
         *(exp.alias_(values[f.name].column, f.name, quoted=True) for f in target.fields), *order
     )
@@ -421,7 +275,7 @@ def _assemble(
         exp.alias_(call("hash", *(values[f.name].column for f in target.fields)), "_vh", quoted=True),
         exp.alias_(_mask(conditions), "_mask", quoted=True),
     )
-    return select.from_(building.layers.over(_source(building)).subquery("_values"))
+    return select.from_(building.layers.over(source_of(building, mapping.explode)).subquery("_values"))
 
 
 def _mask(conditions: Sequence[Expr | None]) -> Expr:
@@ -433,9 +287,8 @@ def _mask(conditions: Sequence[Expr | None]) -> Expr:
     return exp.cast(exp.Paren(this=mask), "BIGINT", dialect="duckdb")
 
 
-def _source(building: _Building) -> exp.Select:
+def source_of(building: Building, exploded: str | None) -> exp.Select:
     """The source columns the branch reads, and no others, so that no name can clash with ours."""
-    exploded = building.mapping.explode
     if exploded is not None:
         building.read(exploded, "explode")
     columns = [_exploded(name) if name == exploded else column(name) for name in building.reads]

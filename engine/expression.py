@@ -22,13 +22,13 @@ from sqlglot.tokens import Token, TokenType
 from engine.functions import FUNCTIONS, GENERATED, SAFE
 from engine.scratch import complaint, scratch
 from engine.steps.catalogue import BadMapping, pattern
-from engine.steps.tree import Expr, sql
+from engine.steps.tree import Expr, call, sql
 
 LONGEST = 10_000
 MOST_TOKENS = 2_000
 DEEPEST = 50
 
-_NODES: tuple[type[exp.Expression], ...] = (
+_NODES: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.And, exp.Or, exp.Not,
     exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Is, exp.In,
     exp.Between, exp.Like, exp.ILike, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg,
@@ -36,7 +36,7 @@ _NODES: tuple[type[exp.Expression], ...] = (
     exp.Bracket, exp.Slice, exp.Lambda, exp.Interval, exp.Var, exp.Dot, exp.JSONPath, exp.JSONPathPart,
     exp.JSONExtract, exp.JSONExtractScalar,
 )  # fmt: skip
-_SAFE_NODES: tuple[type[exp.Expression], ...] = (
+_SAFE_NODES: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Boolean, exp.Null, exp.Paren, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ,
     exp.Is, exp.In, exp.Like, exp.ILike, exp.DPipe, exp.Case, exp.If, exp.NullSafeEQ, exp.NullSafeNEQ,
 )  # fmt: skip
@@ -78,7 +78,7 @@ def expression(text: str, where: str, columns: Mapping[str, str] | None = None) 
         raise BadMapping(f"{where}: the expression is longer than {LONGEST} characters.")
     try:
         _check_tokens(sqlglot.tokenize(text, dialect="duckdb"), where)
-        node = sqlglot.parse_one(text, dialect="duckdb", into=exp.Condition)
+        node: Expr = sqlglot.parse_one(text, dialect="duckdb", into=exp.Condition)
         _check_nodes(node, where)
         node = _softened(node)
         literal_patterns(node, where)
@@ -157,9 +157,10 @@ def _check_nodes(root: Expr, where: str) -> None:
         raise BadMapping(f"{where}: {_refusal(shown)}")
 
 
-def _names(node: exp.Expression) -> list[str]:
+def _names(node: exp.Expr) -> list[str]:
     """What sqlglot calls a function it knows, and what DuckDB will be told."""
-    return [*type(node).sql_names(), sql(node).split("(")[0].strip()]
+    own = type(node).sql_names() if isinstance(node, exp.Func) else []
+    return [*own, sql(node).split("(")[0].strip()]
 
 
 def _check_type(kind: exp.DataType, where: str) -> None:
@@ -174,7 +175,7 @@ def fields_of(root: Expr) -> Iterator[exp.Column]:
     return (node for node in root.find_all(exp.Column, bfs=False) if not _bound(node))
 
 
-def _bound(node: exp.Expression) -> bool:
+def _bound(node: exp.Expr) -> bool:
     """The name is a lambda's parameter, not a field."""
     above = node.find_ancestor(exp.Lambda)
     while above is not None:
@@ -221,7 +222,7 @@ def _bind(generated: str, columns: Mapping[str, str], where: str) -> str:
     database = scratch()
     try:
         parsed = json.loads(
-            str(database.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()[0][0])
+            str(database.execute(f"SELECT {sql(call('json_serialize_sql', query))}").fetchall()[0][0])
         )
         if parsed.get("error"):
             raise BadMapping(f"{where}: {parsed.get('error_message', 'this is not an expression')}.")

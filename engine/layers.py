@@ -1,16 +1,19 @@
 """Subqueries stacked on the source so that a value used twice is computed once.
 
-DuckDB keeps projections apart: what a layer names, the layers above read as a column. Values of a
-chain go one layer higher each time they are named; every layer carries on all below it.
+DuckDB keeps projections apart: what a layer names, the layers above read as a column. A value stands
+in the lowest layer that has all it reads, so two fields that need the same value share it.
 """
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 
-from engine.steps.tree import Expr, column
+from engine.steps.tree import Expr, column, sql
 
 PREFIX = "_spire_"
+_NAMED = re.compile(rf'"{PREFIX}(\d+)"')
 
 
 class Layers:
@@ -19,34 +22,29 @@ class Layers:
     def __init__(self, inline: bool = False) -> None:
         """`inline` writes values out in full instead of naming them, for SQL a person is to read."""
         self.inline = inline
-        self._layers: list[list[exp.Expression]] = []
-        self._known: dict[tuple[int, str], tuple[Expr, int]] = {}
-        self._count = 0
+        self._layers: list[list[Expr]] = []
+        self._known: dict[str, Expr] = {}
+        self._layer_of: list[int] = [-1]
 
-    def name(self, value: Expr, depth: int) -> tuple[Expr, int]:
-        """The value as a column, and the depth from which it is seen; the same value is named once."""
-        if isinstance(value, exp.Column) or self.inline:
-            return value, depth
-        written = value.sql(dialect="duckdb")
-        if (depth, written) not in self._known:
-            self._count += 1
-            label = f"{PREFIX}{self._count}"
-            while len(self._layers) <= depth:
+    def name(self, value: Expr) -> Expr:
+        """The value as a column; the same value gets the same one. Columns and literals stay."""
+        if self.inline or isinstance(value, exp.Column | exp.Literal | exp.Null):
+            return value
+        written = sql(value)
+        if written not in self._known:
+            read = (int(number) for number in _NAMED.findall(written))
+            layer = 1 + max((self._layer_of[n] for n in read if n < len(self._layer_of)), default=-1)
+            if len(self._layers) <= layer:
                 self._layers.append([])
-            self._layers[depth].append(exp.alias_(value, label, quoted=True))
-            self._known[depth, written] = (column(label), depth + 1)
-        named, depth = self._known[depth, written]
-        return named.copy(), depth
-
-    @property
-    def height(self) -> int:
-        """How many layers stand on the source."""
-        return len(self._layers)
+            label = f"{PREFIX}{len(self._layer_of)}"
+            self._layers[layer].append(exp.alias_(value, label, quoted=True))
+            self._layer_of.append(layer)
+            self._known[written] = column(label)
+        return self._known[written].copy()
 
     def over(self, relation: exp.Select) -> exp.Select:
         """All layers on top of a relation that offers the source columns."""
         for number, layer in enumerate(self._layers, 1):
-            relation = exp.select(exp.Star(), *layer, copy=False).from_(
-                relation.subquery(f"_{number}"), copy=False
-            )
+            below = relation.subquery(f"_{number}", copy=False)
+            relation = exp.select(exp.Star(), *layer, copy=False).from_(below, copy=False)
         return relation

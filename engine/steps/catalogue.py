@@ -18,7 +18,8 @@ from sqlglot import exp
 
 from engine.errors import Stop
 from engine.model import FieldType
-from engine.steps.tree import Expr
+from engine.scratch import complaint, scratch
+from engine.steps.tree import Expr, call, sql
 
 LONGEST_PATTERN = 1000
 
@@ -31,6 +32,10 @@ class Options(BaseModel):
     """Base of every step's options: unknown ones are errors, not guesses."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def reads(self) -> tuple[str, ...]:
+        """Other source fields the step takes values from."""
+        return ()
 
 
 class Nothing(Options):
@@ -128,11 +133,9 @@ def pattern(regex: str, where: str) -> str:
     if len(regex) > LONGEST_PATTERN:
         raise BadMapping(f"{where}: the pattern is longer than {LONGEST_PATTERN} characters.")
     try:
-        with duckdb.connect() as connection:
-            connection.execute("SELECT regexp_matches('', ?)", [regex]).fetchone()
+        scratch().execute(f"SELECT {sql(call('regexp_matches', '', regex))}").fetchone()
     except duckdb.Error as error:
-        reason = str(error).split(": ", 1)[-1].splitlines()[0].strip()
-        raise BadMapping(f"{where}: the pattern {regex!r} is not valid: {reason}.") from error
+        raise BadMapping(f"{where}: the pattern {regex!r} is not valid: {complaint(error)}.") from error
     return regex
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
+import duckdb
 from pydantic import Field, model_validator
 from sqlglot import exp
 
 from engine import types
 from engine.model import FieldType
-from engine.steps.catalogue import Context, Options, step
-from engine.steps.tree import Expr, both, call, cast, choose, listed, raw, same, sql, tree
+from engine.scratch import complaint, scratch
+from engine.steps.catalogue import BadMapping, Context, Options, step
+from engine.steps.tree import Expr, both, call, cast, choose, given, listed, raw, same, sql, tree
 
 
 def moment(value: Expr, context: Context) -> Expr:
@@ -19,9 +19,12 @@ def moment(value: Expr, context: Context) -> Expr:
     DuckDB's own cast ignores an offset and takes words such as infinity, so only `YYYY-…Z` goes there.
     """
     value = context.once(value)
-    plain = both(call("ends_with", value, "Z"), same(call("substring", value, 5, 1), "-"))
-    # COALESCE looks at its second argument only for rows the first gives nothing for.
-    return call("coalesce", choose((plain, cast(value, "TIMESTAMP"))), raw(types.timestamp(sql(value))))
+    plain = both(
+        call("ends_with", value, "Z"),
+        same(call("substring", value, 5, 1), "-"),
+        exp.Between(this=call("strlen", value), low=tree(20), high=tree(30)),
+    )
+    return choose((plain, cast(value, "TIMESTAMP")), (given(value), raw(types.timestamp(sql(value)))))
 
 
 def utc(moment: Expr) -> Expr:
@@ -42,25 +45,30 @@ def epoch_moment(value: Expr, unit: int) -> Expr:
     return choose((inside, call("make_timestamp", micros)))
 
 
-class ParseDate(Options):
-    """`formats` are strptime formats tried in order, or `iso`, `epoch`, `epoch_ms`.
+EPOCHS = {"epoch": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 
-    A format written with day or month as two digits on either side of the other (`%d/%m/%Y`) says which
-    comes first; `auto` formats without saying so are not offered, because 03/04 would be a guess.
+
+class ParseDate(Options):
+    """`formats`: one or several, tried in order: strptime formats such as `%d.%m.%Y %H:%M`, or `iso` (any
+    spelling that leaves nothing to guess), `epoch`, `epoch_ms`, `epoch_us`, or `date` (03/04/2024, 3.4.2024 …),
+    which must be told by `day_first` what comes first.
     """
 
-    formats: tuple[str, ...] | Literal["iso", "epoch", "epoch_ms"] = Field(default="iso", title="Format")
+    formats: tuple[str, ...] | str = Field(default="iso", title="Format")
     day_first: bool | None = Field(
         default=None, title="Day first", description="For formats written `date`: 03/04/2024 is 3 April."
     )
 
+    @property
+    def tried(self) -> tuple[str, ...]:
+        """The formats in the order they are tried."""
+        return (self.formats,) if isinstance(self.formats, str) else self.formats
+
     @model_validator(mode="after")
     def _ambiguity_is_settled(self) -> ParseDate:
-        if isinstance(self.formats, str):
-            return self
         if not self.formats:
             raise ValueError("give at least one format")
-        if "date" in self.formats and self.day_first is None:
+        if "date" in self.tried and self.day_first is None:
             raise ValueError("say with day_first whether 03/04/2024 is 3 April or 4 March")
         return self
 
@@ -76,23 +84,34 @@ _SHAPES = ("{}/{}/%Y %H:%M:%S", "{}/{}/%Y %H:%M", "{}/{}/%Y", "{}.{}.%Y %H:%M:%S
     loses=True, failure="is not a date in the expected format",
 )  # fmt: skip
 def parse_date(value: Expr, options: ParseDate, context: Context) -> Expr:
-    if options.formats == "iso":
-        return moment(value, context)
-    if options.formats in ("epoch", "epoch_ms"):
-        return epoch_moment(context.once(value), 1 if options.formats == "epoch" else 1000)
-    value = context.once(call("trim", value))
+    value = context.once(value)
     plain: list[str] = []
     attempts: list[Expr] = []
-    for name in options.formats:
-        if name in ("iso", "epoch", "epoch_ms"):
-            attempts.append(parse_date(value, ParseDate(formats=name), context))
+    for name in options.tried:
+        if name == "iso":
+            attempts.append(moment(value, context))
+        elif name in EPOCHS:
+            attempts.append(epoch_moment(value, EPOCHS[name]))
         elif name == "date":
             first, second = ("%d", "%m") if options.day_first else ("%m", "%d")
             plain.extend(shape.format(first, second) for shape in _SHAPES)
         elif "%z" in name or "%Z" in name:
-            attempts.append(utc(cast(call("try_strptime", value, name), "TIMESTAMPTZ")))
+            attempts.append(
+                utc(cast(call("try_strptime", call("trim", value), _format(name, context)), "TIMESTAMPTZ"))
+            )
         else:
-            plain.append(name)
+            plain.append(_format(name, context))
     if plain:
-        attempts.insert(0, cast(call("try_strptime", value, listed(plain)), "TIMESTAMP"))
+        attempts.insert(0, cast(call("try_strptime", call("trim", value), listed(plain)), "TIMESTAMP"))
     return attempts[0] if len(attempts) == 1 else call("coalesce", *attempts)
+
+
+def _format(written: str, context: Context) -> str:
+    """The strptime format, once DuckDB has accepted it."""
+    try:
+        if "%" not in written:
+            raise BadMapping(f"{context.where}: {written} is not a date format; write for example %d.%m.%Y.")
+        scratch().execute(f"SELECT {sql(call('try_strptime', '', written))}").fetchone()
+    except duckdb.Error as error:
+        raise BadMapping(f"{context.where}: {written} is not a date format: {complaint(error)}.") from error
+    return written

@@ -8,9 +8,8 @@ from pydantic import Field, model_validator
 from sqlglot import exp
 
 from engine import types
-from engine.model import FieldType
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, call, cast, choose, one_of, raw, sql, text
+from engine.steps.tree import Expr, call, careful, choose, given, one_of, raw, sql, text
 
 
 def kind_of(name: str, where: str) -> types.Kind:
@@ -28,12 +27,14 @@ def kind_of(name: str, where: str) -> types.Kind:
     group="intelligence",
 )
 def refang(value: Expr, options: Options, context: Context) -> Expr:
-    return raw(types.refang(sql(context.once(value))))
+    value = context.once(value)
+    return careful(value, types.refang(sql(value)))
 
 
 @step("defang", title="Defang", summary="Turns http://evil.com into hxxp://evil[.]com.", group="intelligence")
 def defang(value: Expr, options: Options, context: Context) -> Expr:
-    return raw(types.defang(sql(context.once(value))))
+    value = context.once(value)
+    return careful(value, types.defang(sql(value)))
 
 
 class Kinded(Options):
@@ -48,6 +49,9 @@ class Kinded(Options):
         if self.kind is not None and self.kind_field is not None:
             raise ValueError("give kind or kind_field, not both")
         return self
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.kind_field,) if self.kind_field else ()
 
     def told(self, context: Context) -> Expr | None:
         """The kind as an expression; None where only the value's looks can tell."""
@@ -64,11 +68,15 @@ def vocabulary_of(name: str, value: Expr, context: Context) -> Expr:
     if vocabulary is None:
         raise BadMapping(f"{context.where}: there is no vocabulary {name}.")
     value = context.once(value)
-    known = choose((one_of(value, vocabulary.values), value), otherwise=raw(vocabulary.canonical(sql(value))))
+    known = choose(
+        (one_of(value, vocabulary.values), value), otherwise=careful(value, vocabulary.canonical(sql(value)))
+    )
     return context.once(known)
 
 
 class Canonical(Kinded):
+    """What to do with a value that is not of the kind."""
+
     on_failure: Literal["reject", "keep", "null"] = Field(default="reject", title="If it is none")
 
 
@@ -78,24 +86,32 @@ class Canonical(Kinded):
     loses=lambda options: options.on_failure == "reject", failure="is not of the expected kind",
 )  # fmt: skip
 def canonical(value: Expr, options: Canonical, context: Context) -> Expr:
-    kind = options.told(context)
     value = context.once(value)
-    if isinstance(kind, exp.Literal):
-        form = raw(types.KINDS[kind.name].canonical(sql(value)))
-    elif kind is None:
-        form = raw(types.KINDS["indicator"].canonical(sql(value)))
-    else:
-        form = raw(types.canonical_as(sql(value), sql(kind)))
+    form = _kind_and_form(value, options, context)[1]
     return call("coalesce", form, value) if options.on_failure == "keep" else form
 
 
+class StixId(Kinded):
+    """With `within`, the id belongs to that field's value: parts of one thing get ids of their own."""
+
+    within: str | None = Field(
+        default=None, title="Within field", description="For example the id of an attribute."
+    )
+
+    def reads(self) -> tuple[str, ...]:
+        return (*super().reads(), *((self.within,) if self.within else ()))
+
+
 @step(
-    "stix_id", title="Make a STIX id", options=Kinded, group="intelligence",
+    "stix_id", title="Make a STIX id", options=StixId, group="intelligence",
     summary="Makes the indicator's id from kind and value, so that two feeds naming the same thing share a record.",
 )  # fmt: skip
-def stix_id(value: Expr, options: Kinded, context: Context) -> Expr:
+def stix_id(value: Expr, options: StixId, context: Context) -> Expr:
+    if options.within is not None:
+        value = context.once(value)
+        return careful(value, types.indicator_id(sql(context.column(options.within)), sql(value)))
     kind, form = _kind_and_form(value, options, context)
-    return raw(types.indicator_id(sql(kind), sql(form)))
+    return careful(form, types.indicator_id(sql(kind), sql(form)))
 
 
 @step(
@@ -104,44 +120,18 @@ def stix_id(value: Expr, options: Kinded, context: Context) -> Expr:
 )  # fmt: skip
 def pattern_from(value: Expr, options: Kinded, context: Context) -> Expr:
     kind, form = _kind_and_form(value, options, context)
-    return raw(types.pattern_from(sql(kind), sql(form)))
+    return careful(form, types.pattern_from(sql(kind), sql(form)))
 
 
 def _kind_and_form(value: Expr, options: Kinded, context: Context) -> tuple[Expr, Expr]:
-    told = options.told(context)
+    """The value's kind and its canonical form, each named, so that the fields that need them share them."""
     value = context.once(value)
-    looks = raw(types.recognise(sql(value)))
-    kind = looks if told is None else told if isinstance(told, exp.Literal) else call("coalesce", told, looks)
-    form = canonical(
-        value,
-        Canonical(kind=options.kind, kind_field=options.kind_field, vocabulary=options.vocabulary),
-        context,
-    )
-    return context.once(kind), context.once(form)
-
-
-@step(
-    "pattern_value", title="Value of a STIX pattern", group="intelligence",
-    summary="Takes the value out of a pattern such as [ipv4-addr:value = '198.51.100.1'].",
-)  # fmt: skip
-def pattern_value(value: Expr, options: Options, context: Context) -> Expr:
-    return raw(types.pattern_value(sql(context.once(value))))
-
-
-@step(
-    "pattern_kind", title="Kind of a STIX pattern", group="intelligence",
-    summary="Says what a simple pattern looks for: ipv4, domain, url, sha256, …",
-)  # fmt: skip
-def pattern_kind(value: Expr, options: Options, context: Context) -> Expr:
-    return raw(types.pattern_kind(sql(context.once(value))))
-
-
-@step(
-    "pattern_observables", title="Observables of a STIX pattern", gives=FieldType.JSON, group="intelligence",
-    summary="Lists every value a pattern names, as JSON. Nothing where the pattern is more than a list of values.",
-)  # fmt: skip
-def pattern_observables(value: Expr, options: Options, context: Context) -> Expr:
-    return cast(raw(types.pattern_observables(sql(context.once(value)))), "JSON")
+    told = options.told(context)
+    if isinstance(told, exp.Literal):
+        return told, context.once(careful(value, types.KINDS[told.name].canonical(sql(value))))
+    looks = careful(value, types.recognise(sql(value)))
+    kind = context.once(looks if told is None else call("coalesce", told, looks))
+    return kind, context.once(choose((given(kind), raw(types.canonical_as(sql(value), sql(kind))))))
 
 
 @step(
@@ -149,9 +139,7 @@ def pattern_observables(value: Expr, options: Options, context: Context) -> Expr
     summary="Says what the value is: ipv4, domain, url, sha256, … Nothing where it is none of them.",
 )  # fmt: skip
 def recognise(value: Expr, options: Kinded, context: Context) -> Expr:
-    told = options.told(context)
-    looks = raw(types.recognise(sql(context.once(value))))
-    return looks if told is None else call("coalesce", told, looks)
+    return _kind_and_form(value, options, context)[0]
 
 
 class UrlPart(Options):

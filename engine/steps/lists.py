@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from engine.model import FieldType
 from engine.steps.catalogue import Context, Options, step
-from engine.steps.tree import Expr, call, choose, listed
+from engine.steps.tree import Expr, call, choose, differ, listed
 
 # $.name, $."any name", $[0], $[-1]; no wildcards, which would make a list of it.
 PATH = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_-]*|\.\"[^\"\\]+\"|\[(?:\d+|-\d+|#-\d+)\])*")
@@ -47,7 +47,7 @@ def as_texts(value: Expr, context: Context) -> Expr:
     return choose(
         (call("starts_with", value, "["), call("try", call("from_json", value, '["VARCHAR"]'))),
         (call("starts_with", call("trim", value), "["), call("try", call("from_json", value, '["VARCHAR"]'))),
-        (call("trim", value).ne(""), listed([value])),
+        (differ(call("trim", value), ""), listed([value])),
     )  # fmt: skip
 
 

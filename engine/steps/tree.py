@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
 
-Expr = exp.Expression
+Expr = exp.Expr
+DUCKDB = Dialect.get_or_raise("duckdb")
 
 
 def call(name: str, *arguments: Expr | str | int | float | bool | None) -> Expr:
@@ -16,7 +18,7 @@ def call(name: str, *arguments: Expr | str | int | float | bool | None) -> Expr:
 
 def tree(value: Expr | str | int | float | bool | None) -> Expr:
     """A value as a node: nodes stay, Python scalars become literals."""
-    if isinstance(value, exp.Expression):
+    if isinstance(value, exp.Expr):
         return value
     if value is None:
         return exp.null()
@@ -93,6 +95,11 @@ def same(left: Expr, right: Expr | str | int | float) -> Expr:
     return exp.EQ(this=left, expression=tree(right))
 
 
+def differ(left: Expr, right: Expr | str | int | float) -> Expr:
+    """Not equal."""
+    return exp.NEQ(this=left, expression=tree(right))
+
+
 def listed(values: Iterable[Expr | str | int | float | bool | None]) -> Expr:
     """A list literal."""
     return exp.Array(expressions=[tree(v) for v in values])
@@ -117,6 +124,12 @@ def raw(sql: str) -> Expr:
     return exp.Paren(this=exp.Var(this=sql))
 
 
+def careful(value: Expr, result: str) -> Expr:
+    """SQL of `engine.types` over a value, skipped where the value is NULL: its `let`s cost by the vector,
+    so a vector with nothing to look at must not start them."""
+    return choose((given(value), raw(result)))
+
+
 def sql(node: Expr) -> str:
     """The node as DuckDB SQL, comments dropped."""
-    return str(node.sql(dialect="duckdb", comments=False))
+    return str(DUCKDB.generate(node, comments=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -60,6 +61,10 @@ class Map(Options):
             raise ValueError("give either values or vocabulary")
         if (self.otherwise == "value") != (self.value is not None):
             raise ValueError("`value` goes with otherwise: value")
+        if len(set(_folded(self.values or {}).items())) != len(
+            {(_fold(w), r) for w, r in (self.values or {}).items()}
+        ):
+            raise ValueError("a word stands twice with different results; case and outer spaces don't count")
         return self
 
 
@@ -86,7 +91,7 @@ def map_(value: Expr, options: Map, context: Context) -> Expr:
 def worded(folded: Expr, table: dict[str, str | None], otherwise: Expr) -> Expr:
     """One arm for each result, so that a vocabulary of hundreds of synonyms stays a few IN lists."""
     results: dict[str | None, list[str]] = {}
-    for word, result in table.items():
+    for word, result in sorted(table.items()):
         results.setdefault(result, []).append(word)
     arms = [(one_of(folded, words), exp.null() if r is None else text(r)) for r, words in results.items()]
     return choose(*arms, otherwise=otherwise)
@@ -101,15 +106,19 @@ def known_words(name: str, where: str) -> dict[str, str | None]:
     return dict(vocabulary.words())
 
 
-def _folded(values: dict[str, str | None]) -> dict[str, str | None]:
-    table: dict[str, str | None] = {}
-    for word, result in values.items():
-        table.setdefault(word.strip().lower(), result)
-    return table
+def _fold(word: str) -> str:
+    return word.strip().lower()
+
+
+def _folded(values: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {_fold(word): result for word, result in values.items()}
 
 
 class Coalesce(Options):
     fields: tuple[Name, ...] = Field(min_length=1, title="Other fields")
+
+    def reads(self) -> tuple[str, ...]:
+        return self.fields
 
 
 @step(

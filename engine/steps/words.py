@@ -96,6 +96,9 @@ class Concat(Options):
     fields: tuple[Name, ...] = Field(min_length=1, title="Fields to add")
     between: str = Field(default="", max_length=50, alias="with", title="Put between them")
 
+    def reads(self) -> tuple[str, ...]:
+        return self.fields
+
 
 @step(
     "concat", title="Join fields", options=Concat, group="text",
