@@ -1,1 +1,68 @@
-"""Where data comes from: one file per source kind, each describing itself."""
+"""Where data comes from: one file per source kind, each describing itself.
+
+A new connector is one module in this package; it is found by being there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ValidationError
+
+from connectors.registry import Connector, Reach, registered
+from connectors.sample import Sample, samples
+from engine.errors import Stop
+from engine.model import Source
+from engine.ports import Cursor, Payload, Stage
+
+for _module in pkgutil.iter_modules(__path__):
+    if not _module.ispkg:
+        importlib.import_module(f"{__name__}.{_module.name}")
+
+CONNECTORS: dict[str, Connector] = dict(sorted(registered().items()))
+
+__all__ = ["CONNECTORS", "Connector", "NotConfigured", "Reach", "Sample", "check", "payloads_of", "samples"]
+
+
+class NotConfigured(Stop):
+    """This source's configuration is incomplete or wrong."""
+
+
+def payloads_of(
+    source: Source, since: Cursor | None, hosts: Sequence[str] = (), folders: Sequence[str] = ()
+) -> Iterator[Payload]:
+    """What the source has that is new since the cursor.
+
+    `hosts` are private hosts the administrator allows, `folders` the folders that may be read. A payload's
+    stream is good until the next payload is asked for.
+    """
+    connector, config = _configured(source)
+    yield from connector.read(config, since, Reach(tuple(hosts), tuple(folders)))
+
+
+def check(source: Source, hosts: Sequence[str] = (), folders: Sequence[str] = ()) -> Iterator[Stage]:
+    """Try the source, stage by stage; a configuration that does not hold is the first stage that fails."""
+    try:
+        connector, config = _configured(source)
+    except NotConfigured as error:
+        yield Stage("configuration", False, error.where, error.action)
+        return
+    yield from connector.check(config, Reach(tuple(hosts), tuple(folders)))
+
+
+def _configured(source: Source) -> tuple[Connector, BaseModel]:
+    connector = CONNECTORS.get(source.connector)
+    if connector is None:
+        raise NotConfigured(
+            f"There is no connector {source.connector}.", action=f"There are: {', '.join(CONNECTORS)}."
+        )
+    try:
+        return connector, connector.config.model_validate(source.config)
+    except ValidationError as error:
+        # The input is left out: it may hold a secret.
+        said = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise NotConfigured(f"{source.name}: {said}.", action="Correct the source's configuration.") from None

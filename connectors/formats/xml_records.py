@@ -16,7 +16,7 @@ import orjson
 from lxml import etree
 
 from connectors.formats.json_lines import fields_of
-from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES, Refused
+from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES, Damaged, Refused
 from connectors.formats.lines import bom, fill
 from engine.model import Shape
 from engine.ports import Chunk, Fault
@@ -230,7 +230,7 @@ def _repeated(head: bytes) -> tuple[str, ...] | None:
             if event == "start":
                 _refuse_doctype(element)
                 trail.append(_local(element.tag))
-                if 2 <= len(trail) <= 6:
+                if len(trail) <= 6:
                     counts[tuple(trail)] += 1
                     rich[tuple(trail)] += bool(element.attrib)
                     rich[tuple(trail[:-1])] += 1
@@ -239,10 +239,12 @@ def _repeated(head: bytes) -> tuple[str, ...] | None:
     except etree.XMLSyntaxError as error:
         _refuse_bomb(error)
         if not counts:
+            if head.lstrip()[:5] == b"<?xml":
+                raise Damaged(f"the XML: {error.msg}") from error
             return None
     if not counts:
         return None
     repeated = {path: n for path, n in counts.items() if n > 1 and rich[path]}
-    if not repeated:
-        return next(iter(counts))
+    if not repeated:  # a document of one record: the root's first child, or the root
+        return list(counts)[:2][-1]
     return max(repeated, key=lambda path: (repeated[path] * (0.2 ** (len(path) - 2)), -len(path)))
