@@ -118,18 +118,19 @@ class Scheduler:
     async def tick(self) -> None:
         """Fire what is due now, once each, by its policy."""
         now = self._control.now()
-        for schedule, due, missed in await asyncio.to_thread(self._due, now):
+        for schedule, claimed, missed in await asyncio.to_thread(self._due, now):
             if missed and schedule.policy.missed == "skip":
-                await asyncio.to_thread(
-                    self._skip, schedule, due, "Missed while Phantom Spire was not running."
-                )
+                why = "Missed while Phantom Spire was not running."
+                await asyncio.to_thread(self._finish, claimed, "skipped", None, why)
             else:
-                self._fire(schedule, due)
+                self._spawn(self._run(schedule, claimed))
 
     async def fire_now(self, schedule: Schedule) -> datetime:
         """Fire out of turn, for a person; gives the due time it is listed under."""
         due = self._control.now()
-        self._fire(schedule, due)
+        claimed = await asyncio.to_thread(self._claim, schedule, due, 1)
+        if claimed is not None:
+            self._spawn(self._run(schedule, claimed))
         return due
 
     async def settle(self) -> None:
@@ -143,24 +144,27 @@ class Scheduler:
         except SpireError as error:
             log.warning("scheduler: %s", error)
 
-    def _due(self, now: datetime) -> list[tuple[Schedule, datetime, bool]]:
-        """What is due, with its due time and whether it was missed; each is moved on to its next time."""
+    def _due(self, now: datetime) -> list[tuple[Schedule, ScheduleRun, bool]]:
+        """What is due and now ours, and whether it was missed.
+
+        A due time is claimed in the transaction that moves its schedule on: a crash loses neither.
+        """
         found = []
         with self._control.database.read() as session:
-            timed = [
-                s for s in schedules.due(session, now) if s.next_run is not None and s.trigger != "arrival"
-            ]
+            timed = [s for s in schedules.due(session, now) if s.trigger != "arrival"]
             watched = [s for s in schedules.schedules(session) if s.enabled and s.trigger == "arrival"]
         for schedule in timed:
             due = schedule.next_run or now
             spec = KINDS[schedule.trigger].model_validate(schedule.spec)
             following = next_time(spec, schedule.time_zone, schedule.created, now)
             with self._control.database.write() as session:
+                claimed = schedules.claim(session, schedule.id, due, now)
                 schedules.set_next(session, schedule.id, following)
-            found.append((schedule, due, now - due > GRACE))
+            if claimed is not None:
+                found.append((schedule, claimed, now - due > GRACE))
         for schedule in watched:
-            if self._arrived(schedule, now):
-                found.append((schedule, now, False))
+            if self._arrived(schedule, now) and (claimed := self._claim(schedule, now, 1)) is not None:
+                found.append((schedule, claimed, False))
         live = {schedule.id for schedule in watched}
         self._watches = {id: watch for id, watch in self._watches.items() if id in live}
         return found
@@ -176,19 +180,16 @@ class Scheduler:
         self._watches[schedule.id] = (watch, now)
         return bool(watch.look())
 
-    def _fire(self, schedule: Schedule, due: datetime) -> None:
-        self._spawn(self._run(schedule, due))
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, schedule: Schedule, due: datetime) -> None:
+    async def _run(self, schedule: Schedule, claimed: ScheduleRun) -> None:
         line = self._lines.setdefault(schedule.id, _Line())
         if line.lock.locked() and (schedule.policy.overlap == "skip" or line.waiting >= QUEUE):
             why = "The run before it was still going." if line.waiting < QUEUE else "One is waiting already."
-            await asyncio.to_thread(self._skip, schedule, due, why)
+            await asyncio.to_thread(self._finish, claimed, "skipped", None, why)
             return
         line.waiting += 1
         try:
@@ -196,30 +197,29 @@ class Scheduler:
         finally:
             line.waiting -= 1
         try:
-            await self._attempts(schedule, due)
+            await self._attempts(schedule, claimed)
         finally:
             line.lock.release()
 
-    async def _attempts(self, schedule: Schedule, due: datetime, first: int = 1) -> None:
-        policy = schedule.policy
-        for attempt in range(first, policy.retries + 2):
-            claimed = await asyncio.to_thread(self._claim, schedule, due, attempt)
-            if claimed is None:
-                return
+    async def _attempts(self, schedule: Schedule, claimed: ScheduleRun | None) -> None:
+        while claimed is not None:
             try:
                 run = await self._start_run(schedule)
                 await asyncio.to_thread(self._note, claimed, run)
                 await self._follow(schedule, claimed, run)
+                return
             except RunUnreachable as error:
                 await asyncio.to_thread(self._finish, claimed, "failed", None, str(error))
             except SpireError as error:
                 # A person must act: trying again would only fail again.
                 await asyncio.to_thread(self._finish, claimed, "failed", None, str(error))
                 return
-            else:
+            if claimed.attempt > schedule.policy.retries:
                 return
-            if attempt <= policy.retries:
-                await self._sleep(self.pause(policy.retry_delay, attempt))
+            # Claimed before the wait, so that a restart within it still tries again.
+            pause = self.pause(schedule.policy.retry_delay, claimed.attempt)
+            claimed = await asyncio.to_thread(self._claim, schedule, claimed.due, claimed.attempt + 1)
+            await self._sleep(pause)
 
     def pause(self, delay: float, attempt: int) -> float:
         """How long to wait after this attempt: doubled each time, at most an hour, ± half by chance."""
@@ -231,7 +231,8 @@ class Scheduler:
             if attempt.run is None:
                 # It may or may not have begun. Loads are idempotent, so once more is safe and complete.
                 if schedule.policy.missed == "run_once":
-                    await self._attempts(schedule, attempt.due, attempt.attempt + 1)
+                    again = await asyncio.to_thread(self._claim, schedule, attempt.due, attempt.attempt + 1)
+                    await self._attempts(schedule, again)
                 return
             with suppress(RunUnreachable, Stop):
                 await self._follow(schedule, attempt, attempt.run)
@@ -278,12 +279,6 @@ class Scheduler:
     def _finish(self, claimed: ScheduleRun, outcome: str, run: str | None, detail: str) -> None:
         with self._control.database.write() as session:
             schedules.finish(session, claimed.id, outcome, self._control.now(), run=run, detail=detail)  # type: ignore[arg-type]
-
-    def _skip(self, schedule: Schedule, due: datetime, why: str) -> None:
-        with self._control.database.write() as session:
-            claimed = schedules.claim(session, schedule.id, due, self._control.now())
-            if claimed is not None:
-                schedules.finish(session, claimed.id, "skipped", self._control.now(), detail=why)
 
     def _forget(self) -> None:
         with self._control.database.write() as session:

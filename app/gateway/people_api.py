@@ -132,7 +132,7 @@ def router(services: Services) -> APIRouter:
         """Change my password. Every sign-in of mine ends, this one too."""
         who = principal(request)
         if who.session is None:
-            raise Problem(403, "An API key has no password.")
+            raise Problem(409, "An API key has no password.")
         # The same limits as at sign-in: an open browser must not be a place to guess.
         address = request.client.host if request.client else "unix"
         try:
@@ -150,7 +150,7 @@ def router(services: Services) -> APIRouter:
         """End all my sign-ins and close their pages."""
         who = principal(request)
         if who.session is None:
-            raise Problem(403, "An API key has no sign-ins.")
+            raise Problem(409, "An API key has no sign-ins.")
         return Ended(ended=services.accounts.sign_out_everywhere(who.id, who.user))
 
     @api.get("/users", tags=["users"])

@@ -76,7 +76,9 @@ class Served:
         cookies = {"spire": cookie} if cookie else {}
         if cookie:
             headers["origin"] = self.url
-        return httpx.Client(base_url=self.url, headers=headers, cookies=cookies, timeout=60, verify=self.verify)
+        return httpx.Client(
+            base_url=self.url, headers=headers, cookies=cookies, timeout=60, verify=self.verify
+        )
 
     def sign_in(self, login: str = ADMIN, password: str = PASSWORD) -> str:
         """A cookie, as the form gives it."""
@@ -89,7 +91,13 @@ class Served:
     def set_up(self) -> str:
         """Make the first administrator; their cookie."""
         with self.client() as http:
-            form = {"token": self.token, "login": ADMIN, "name": "Ada", "password": PASSWORD, "again": PASSWORD}
+            form = {
+                "token": self.token,
+                "login": ADMIN,
+                "name": "Ada",
+                "password": PASSWORD,
+                "again": PASSWORD,
+            }
             answer = http.post("/setup", data=form, headers={"origin": self.url})
             assert answer.status_code == 303, answer.text
             return answer.cookies["spire"]

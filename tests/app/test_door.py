@@ -54,7 +54,7 @@ def test_the_cookie_is_http_only_lax_and_signed(house: House) -> None:
 def test_signing_in_ends_the_sign_in_the_browser_had(house: House) -> None:
     old = house.served.sign_in()
     with house.served.client(cookie=old) as http:
-        http.post("/auth/login", data={"login": ADMIN, "password": PASSWORD}).raise_for_status
+        assert http.post("/auth/login", data={"login": ADMIN, "password": PASSWORD}).status_code == 303
     with house.served.client(cookie=old) as http:
         assert http.get("/api/v1/me").status_code == 401
 
@@ -62,7 +62,11 @@ def test_signing_in_ends_the_sign_in_the_browser_had(house: House) -> None:
 def test_a_wrong_password_says_nothing_about_the_account(house: House) -> None:
     with house.served.client() as http:
         answers = [
-            http.post("/auth/login", data={"login": login, "password": "wrong"}, headers={"origin": house.served.url})
+            http.post(
+                "/auth/login",
+                data={"login": login, "password": "wrong"},
+                headers={"origin": house.served.url},
+            )
             for login in ("nobody-here", "somebody-else")
         ]
     assert {answer.status_code for answer in answers} == {401}
@@ -73,7 +77,8 @@ def test_guessing_is_locked_out_with_a_time_to_wait(house: House) -> None:
     with house.served.client() as http:
         form = {"login": "guessed", "password": "wrong"}
         codes = [
-            http.post("/auth/login", data=form, headers={"origin": house.served.url}).status_code for _ in range(6)
+            http.post("/auth/login", data=form, headers={"origin": house.served.url}).status_code
+            for _ in range(6)
         ]
         last = http.post("/auth/login", data=form, headers={"origin": house.served.url})
     assert codes[:5] == [401] * 5
@@ -82,14 +87,21 @@ def test_guessing_is_locked_out_with_a_time_to_wait(house: House) -> None:
 
 
 def test_after_sign_in_one_stays_on_this_site(house: House) -> None:
-    for wanted, goes in (("/runs", "/runs"), ("//evil.example", "/"), ("https://evil.example", "/"), ("/\\e", "/")):
+    for wanted, goes in (
+        ("/runs", "/runs"),
+        ("//evil.example", "/"),
+        ("https://evil.example", "/"),
+        ("/\\e", "/"),
+    ):
         with house.served.client() as http:
             form = {"login": ADMIN, "password": PASSWORD, "next": wanted}
             answer = http.post("/auth/login", data=form, headers={"origin": house.served.url})
             assert answer.headers["location"] == goes
 
 
-@pytest.mark.parametrize("path", ["/", "/static/js/none.js", "/_stcore/host-config", "/media/x", "/component/x"])
+@pytest.mark.parametrize(
+    "path", ["/", "/static/js/none.js", "/_stcore/host-config", "/media/x", "/component/x"]
+)
 def test_nothing_of_the_app_is_served_without_a_sign_in(house: House, path: str) -> None:
     with house.served.client() as http:
         assert http.get(path).status_code == 401
@@ -141,7 +153,9 @@ def test_answers_carry_the_security_headers(house: House) -> None:
 def stream(served: Served, cookie: str = "", **headers: str) -> websockets.connect:
     more = {"cookie": f"spire={cookie}"} if cookie else {}
     url = served.url.replace("http", "ws", 1) + "/_stcore/stream"
-    return websockets.connect(url, origin=headers.get("origin"), additional_headers=more, subprotocols=["streamlit"])
+    return websockets.connect(
+        url, origin=headers.get("origin"), additional_headers=more, subprotocols=["streamlit"]
+    )
 
 
 def test_a_websocket_needs_our_origin_and_a_sign_in(house: House) -> None:
@@ -173,8 +187,7 @@ def test_signing_out_closes_open_pages_at_once(house: House, path: str) -> None:
                 while True:
                     await asyncio.wait_for(page.recv(), 5)
             except websockets.ConnectionClosed as closed:
-                assert closed.rcvd is not None
-                return closed.rcvd.code, time.monotonic() - began
+                return closed.rcvd.code if closed.rcvd else 0, time.monotonic() - began
 
     code, took = asyncio.run(watch())
     assert code == 4401

@@ -50,18 +50,23 @@ def test_an_upload_passes_unchanged_with_flat_memory(house: House) -> None:
 def test_an_export_passes_whole_with_flat_memory_to_a_slow_reader(house: House) -> None:
     gateway = house.served.process.pid
     before, size = peak(gateway), 0
-    with house.served.client(key=house.keys["viewer"]) as http:
-        with http.stream("GET", f"{HERE}/export/indicator?size={BIG}") as answer:
-            time.sleep(0.5)  # what is not read yet must wait in the worker
-            assert peak(gateway) - before < 48 << 20
-            for piece in answer.iter_raw():
-                size += len(piece)
+    reader = house.served.client(key=house.keys["viewer"])
+    with reader as http, http.stream("GET", f"{HERE}/export/indicator?size={BIG}") as answer:
+        time.sleep(0.5)  # what is not read yet must wait in the worker
+        assert peak(gateway) - before < 48 << 20
+        for piece in answer.iter_raw():
+            size += len(piece)
     assert size == BIG
     assert peak(gateway) - before < 48 << 20
 
 
 def test_who_asks_is_said_by_the_gateway_alone(house: House) -> None:
-    forged = {"x-spire-user": "root", "x-spire-role": "administrator", "X-Spire-Else": "1", "x-custom": "kept"}
+    forged = {
+        "x-spire-user": "root",
+        "x-spire-role": "administrator",
+        "X-Spire-Else": "1",
+        "x-custom": "kept",
+    }
     with house.served.client(key=house.keys["viewer"]) as http:
         seen = http.get(f"{HERE}/state", headers=forged).json()["headers"]
     assert seen["x-spire-role"] == "viewer"
