@@ -1,0 +1,87 @@
+"""Forms from a JSON Schema: the engine says what a step, a rule or a connector asks for, and this draws it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import streamlit as st
+
+FROM_FIELDS = {"kind_field", "within"}
+
+
+def form(schema: dict[str, Any], values: dict[str, Any], *, key: str, fields: Collection[str] = ()) -> dict[str, Any]:
+    """Draw one input per property and give what they hold; what stands at its default is left out.
+
+    `fields` are the source fields on offer, for properties that name some.
+    """
+    found: dict[str, Any] = {}
+    for name, told in schema.get("properties", {}).items():
+        told = _resolved(told, schema)
+        value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
+        required = name in schema.get("required", ())
+        if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
+            found[name] = value
+    return found
+
+
+def missing(schema: dict[str, Any], values: dict[str, Any]) -> list[str]:
+    """Titles of required properties without a value."""
+    properties = schema.get("properties", {})
+    return [properties[name].get("title", name) for name in schema.get("required", ()) if name not in values]
+
+
+def _resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """A property with its references and its `or nothing` taken apart."""
+    if "$ref" in told:
+        told = {**schema["$defs"][told["$ref"].rsplit("/", 1)[1]], **told}
+    options = [option for option in told.get("anyOf", []) if option.get("type") != "null"]
+    if options:
+        # Where a list and a single value are both taken, the list says more.
+        best = next((option for option in options if option.get("type") == "array"), options[0])
+        told = {**_resolved(best, schema), **{k: v for k, v in told.items() if k != "anyOf"}}
+        told["optional"] = True
+    return told
+
+
+def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[str]) -> Any:
+    label = told.get("title") or name.replace("_", " ").capitalize()
+    help = told.get("description")
+    kind = told.get("type")
+    if told.get("format") == "password" or told.get("writeOnly"):
+        return st.text_input(label, value=value or "", key=key, help=help, type="password") or None
+    if "enum" in told:
+        options = list(told["enum"])
+        return st.selectbox(label, options, index=options.index(value) if value in options else 0, key=key, help=help)
+    if kind == "boolean":
+        return st.checkbox(label, value=bool(value), key=key, help=help)
+    if kind in ("integer", "number"):
+        step = 1 if kind == "integer" else None
+        number = st.number_input(label, value=value, step=step, key=key, help=help, format="%d" if step else None)
+        return int(number) if number is not None and kind == "integer" else number
+    if kind == "array":
+        if name == "fields" and fields:
+            return st.multiselect(label, fields, default=[f for f in value or [] if f in fields], key=key, help=help)
+        lines = [value] if isinstance(value, str) else value or []
+        text = st.text_area(label, value="\n".join(map(str, lines)), key=key, height=80, help=help or "One a line.")
+        return [line for line in text.splitlines() if line.strip()] or None
+    if kind == "object":
+        text = st.text_area(label, value=_pairs(value), key=key, height=100, help=help or "One `from = to` a line.")
+        return _read_pairs(text) or None
+    if name in FROM_FIELDS and fields:
+        options = ["", *fields]
+        at = options.index(value) if value in options else 0
+        return st.selectbox(label, options, index=at, key=key, help=help) or None
+    shown = value if isinstance(value, str) or value is None else json.dumps(value)
+    hint = str(told["examples"][0]) if told.get("examples") else None
+    return st.text_input(label, value=shown or "", key=key, help=help, placeholder=hint) or None
+
+
+def _pairs(value: Any) -> str:
+    return "\n".join(f"{a} = {'' if b is None else b}" for a, b in (value or {}).items())
+
+
+def _read_pairs(text: str) -> dict[str, str | None]:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {before.strip(): after.strip() or None for before, _, after in pairs}

@@ -1,0 +1,103 @@
+"""The frame every page shares: its look, its head, its panels, and how it says what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from app.widgets.access import attempt
+from engine.errors import SpireError
+
+APP = Path(__file__).resolve().parent.parent
+PAGES = APP.parent / "pages"
+
+
+@lru_cache(maxsize=1)
+def _style() -> str:
+    tokens = (APP / "static" / "tokens.css").read_text()
+    return f"<style>{tokens}{(APP / 'widgets' / 'style.css').read_text()}</style>"
+
+
+def draw(page: Callable[[], None]) -> None:
+    """Draw a page. What stands in its way is told with what to do next, and never as a trace."""
+    st.html(_style())
+    st.session_state["shown"] = set()
+    try:
+        page()
+    except SpireError as problem:
+        notice(problem)
+
+
+def head(title: str, subtitle: str = "", *, crumb: str = "", chips: Iterable[tuple[str, str]] = ()) -> DeltaGenerator:
+    """Where am I, and is it all right; gives the place for the page's buttons. Subtitle and crumb are HTML."""
+    marks = "".join(f'<span class="chip {tone}">{escape(text)}</span>' for text, tone in chips)
+    above = f'<div class="crumb">{crumb}</div>' if crumb else ""
+    row = st.container(horizontal=True, vertical_alignment="bottom", key="page-head")
+    row.html(
+        f'<div class="sp-head">{above}<div class="line"><h1>{escape(title)}</h1>{marks}</div>'
+        f'<div class="sub">{subtitle}</div></div>',
+    )
+    problem = st.session_state.pop("problem", None)
+    if problem is not None:
+        notice(problem)
+    told = st.session_state.pop("told", "")
+    if told:
+        st.html(f'<div class="sp-notice ok" role="status">{escape(told)}</div>')
+    return row
+
+
+def notice(problem: SpireError) -> None:
+    """What happened, where, and what to do."""
+    detail = getattr(problem, "detail", "")
+    parts = [f"<b>{escape(problem.title)}</b>"]
+    parts += [escape(text) for text in (problem.where, detail) if text]
+    after = f"<br>{escape(problem.action)}" if problem.action else ""
+    st.html(f'<div class="sp-notice" role="alert">{" ".join(parts)}{after}</div>')
+
+
+def warn(html: str) -> None:
+    """A banner that needs a person."""
+    st.html(f'<div class="sp-notice wait" role="status">{html}</div>')
+
+
+def tell(text: str) -> None:
+    """Say something good at the head of the next page drawn."""
+    st.session_state["told"] = text
+
+
+def panel(title: str = "", note: str = "", *, key: str, flush: bool = False) -> DeltaGenerator:
+    """A panel. `flush` ones hold a list from edge to edge."""
+    box = st.container(border=True, key=f"{'flush' if flush else 'panel'}-{key}")
+    if title:
+        box.html(heading(title, note))
+    return box
+
+
+def heading(title: str, note: str = "") -> str:
+    """HTML of a panel's head."""
+    second = f'<span class="s m">{escape(note)}</span>' if note else ""
+    return f'<div class="sp-title" role="heading" aria-level="2">{escape(title)}{second}</div>'
+
+
+def go(page: str, **params: object) -> NoReturn:
+    """Open another page of the app."""
+    given = {name: str(value) for name, value in params.items() if value is not None}
+    st.switch_page(PAGES / f"{page}.py", query_params=given)
+
+
+def act(label: str, action: Callable[..., object], *args: object, off: str | None = None, **options: object) -> None:
+    """A button whose action may be refused. `off` is why it can't be pressed."""
+    st.button(
+        label, on_click=lambda: attempt(action, *args), disabled=off is not None, help=off, **options,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def asked(name: str) -> str:
+    """A parameter of the address."""
+    return st.query_params.get(name, "")

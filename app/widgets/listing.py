@@ -1,0 +1,142 @@
+"""A plain list: a real table with hairlines, links and figures, that tells which row or action was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+HTML = """<div class="wrap"><table></table><p class="none"></p></div>"""
+CSS = """
+.wrap { font: 400 13px/1.45 var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; overflow: auto; }
+table { border-collapse: collapse; width: 100%; }
+caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+thead th { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
+td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: 420px; }
+tr:last-child td { border-bottom: 0; } .r { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
+a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; white-space: nowrap; }
+a.name { color: var(--text); font-weight: 600; white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
+a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }
+.sub { display: block; color: var(--muted); font-size: 12px; line-height: 16px; } .b { font-weight: 600; }
+.cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: block; max-width: 100%; }
+.muted { color: var(--muted); } .bad { color: var(--bad-text); } .wait { color: var(--wait-text); } .ok { color: var(--ok-text); } .mono { font-family: var(--mono); font-size: 12px; white-space: pre; font-feature-settings: normal; }
+td.changed { background: var(--changed); color: var(--changed-text); } td.changed .sub { color: inherit; opacity: .8; }
+td.failed { background: var(--bad-soft); color: var(--bad-text); box-shadow: inset 0 0 0 1px var(--bad); } td.failed .sub { color: inherit; }
+.chip { display: inline-flex; align-items: center; height: 20px; padding: 0 6px; border-radius: 4px; font-size: 12px; font-weight: 500; background: var(--bg-3); white-space: nowrap; }
+.chip.ok { background: var(--ok-soft); } .chip.wait { background: var(--wait-soft); } .chip.bad { background: var(--bad-soft); } .chip.acc { background: var(--accent-soft); color: var(--accent-text); }
+.bar { display: block; width: 48px; height: 8px; } .bar i { display: block; height: 8px; min-width: 2px; border-radius: 1px; background: var(--l-rejected); } .bar.grey i { background: var(--muted); }
+.gantt { position: relative; display: block; height: 8px; min-width: 80px; background: var(--bg-3); border-radius: 2px; } .gantt i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--muted); border-radius: 2px; }
+.lg { display: flex; gap: 1px; width: 66px; height: 9px; } .lg i { display: block; height: 100%; min-width: 2px; border-radius: 1px; }
+.spark { display: flex; align-items: flex-end; gap: 1px; height: 16px; width: 60px; } .spark i { flex: 1; min-height: 1px; background: var(--border-2); }
+.c0 { background: var(--l-inserted); } .c1 { background: var(--l-updated); } .c2 { background: var(--l-unchanged); } .c3 { background: var(--l-duplicate); } .c4 { background: var(--l-rejected); } .c5 { background: repeating-linear-gradient(135deg, var(--l-filtered) 0 2px, transparent 2px 4px); }
+.none { margin: 0; padding: 12px; color: var(--muted); }
+"""
+JS = """
+export default function ({ data, parentElement: root, setTriggerValue }) {
+  const el = (tag, cls, text) => { const e = document.createElement(tag); if (cls) e.className = cls; if (text !== undefined) e.textContent = text; return e; };
+  const wrap = root.querySelector('.wrap'), table = root.querySelector('table'), none = root.querySelector('.none');
+  wrap.style.maxHeight = data.height ? data.height + 'px' : '';
+  const kept = wrap.scrollTop;
+  const open = (id, e) => { if (e.metaKey || e.ctrlKey || e.shiftKey) return; e.preventDefault(); e.stopPropagation(); setTriggerValue('opened', id); };
+  function fill(td, c, row, first) {
+    if (c.cls) td.classList.add(c.cls);
+    if (c.hint) td.title = c.hint;
+    if (c.ledger) { const g = el('span', 'lg'); c.ledger.forEach((n, i) => { if (n) { const p = el('i', 'c' + i); p.style.flex = n + ' 0 0'; g.append(p); } }); td.append(g); return; }
+    if (c.spark) { const g = el('span', 'spark'), m = Math.max(...c.spark, 1); c.spark.forEach(n => { const p = el('i'); p.style.height = Math.round(100 * n / m) + '%'; g.append(p); }); td.append(g); return; }
+    if (c.span) { const g = el('span', 'gantt'), p = el('i'); p.style.left = 100 * c.span[0] + '%'; p.style.width = 100 * (c.span[1] - c.span[0]) + '%'; g.append(p); td.append(g); return; }
+    if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return; }
+    if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.onclick = e => { e.stopPropagation(); setTriggerValue('acted', { row: row.id, act: c.act }); }; td.append(b); }
+    else if (c.chip) td.append(el('span', 'chip ' + c.chip, c.text));
+    else if (first && row.go) { const a = el('a', 'name', c.text); a.href = row.href || '#'; a.onclick = e => open(row.id, e); td.append(a); }
+    else td.append(el('span', (c.tone || '') + (c.wrap ? '' : ' cut'), c.text));
+    if (c.sub) td.append(el('span', 'sub' + (c.wrap ? '' : ' cut'), c.sub));
+  }
+  table.replaceChildren(); none.textContent = data.rows.length ? '' : data.none; none.hidden = data.rows.length > 0;
+  table.append(el('caption', '', data.name));
+  if (data.rows.length && data.columns.some(c => c.label)) {
+    const tr = el('tr'); for (const c of data.columns) { const th = el('th', c.right ? 'r' : '', c.label); th.scope = 'col'; if (c.width) th.style.width = c.width; if (c.hint) th.title = c.hint; tr.append(th); }
+    const head = el('thead'); head.append(tr); table.append(head);
+  }
+  const body = el('tbody');
+  for (const row of data.rows) {
+    const tr = el('tr', (row.go ? 'go ' : '') + (row.id === data.selected ? 'on' : ''));
+    if (row.go) tr.onclick = e => open(row.id, e);
+    if (row.id === data.selected) tr.setAttribute('aria-current', 'true');
+    row.cells.forEach((c, i) => { const td = el('td', data.columns[i].right ? 'r' : ''); if (data.columns[i].width) td.style.width = data.columns[i].width; fill(td, c, row, i === 0); tr.append(td); });
+    body.append(tr);
+  }
+  table.append(body); wrap.scrollTop = kept;
+}
+"""
+_listing = st.components.v2.component("spire_listing", html=HTML, css=CSS, js=JS)
+
+Cell = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its label; `right` for figures; a width where the content should not decide."""
+
+    label: str = ""
+    right: bool = False
+    width: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: what it is called when chosen, its cells, and where it leads (`href` opens in a new tab too)."""
+
+    id: str
+    cells: list[Cell]
+    href: str = ""
+    go: bool = True
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What was chosen just now: a row to open, or an action on a row. Empty strings mean nothing was."""
+
+    opened: str = ""
+    row: str = ""
+    act: str = ""
+
+
+def cell(text: object = "", **more: Any) -> Cell:
+    """A cell: sub, hint, tone (muted, bad, wait, ok, mono, b), chip, cls (changed, failed), act, bar, ledger, spark, span."""
+    return {"text": "" if text is None else str(text), **more}
+
+
+def figure(number: int | float | None, **more: Any) -> Cell:
+    """A number with separators."""
+    return cell("" if number is None else f"{number:,}", **more)
+
+
+def listing(
+    name: str,
+    columns: list[Column],
+    rows: list[Row],
+    *,
+    key: str,
+    none: str = "Nothing here yet.",
+    selected: str = "",
+    height: int | None = None,
+) -> Chosen:
+    """Draw the list; gives what was chosen since the last run of the page."""
+    data = {
+        "name": name,
+        "columns": [vars(column) for column in columns],
+        "rows": [vars(row) for row in rows],
+        "none": none,
+        "selected": selected,
+        "height": height,
+    }
+    found = _listing(key=key, data=data, on_opened_change=_nothing, on_acted_change=_nothing)
+    acted = found.acted or {}
+    return Chosen(str(found.opened or ""), str(acted.get("row", "")), str(acted.get("act", "")))
+
+
+def _nothing() -> None:
+    """A trigger needs somebody who listens; the page reads it from the answer."""

@@ -1,0 +1,86 @@
+"""Figures and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from html import escape
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+
+SPANS = ((86_400 * 365, "year"), (86_400 * 30, "month"), (86_400, "day"), (3600, "hour"), (60, "minute"))
+
+
+def zone() -> tzinfo:
+    """The time zone of the browser."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def count(number: int, thing: str, things: str = "") -> str:
+    """`1 row`, `1,234 rows`."""
+    return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share with just enough digits to be told from nothing and from all."""
+    if not whole or not part:
+        return "0 %"
+    share = 100 * part / whole
+    if share < 0.01:
+        return "< 0.01 %"
+    if share < 1:
+        return f"{share:.2f} %"
+    return f"{min(share, 99.9) if part < whole else 100:.3g} %"
+
+
+def size(number: int) -> str:
+    """`214.6 MB`."""
+    value, units = float(number), ["bytes", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{number:,} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def seconds(number: float) -> str:
+    """`0.4 s`, `9.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if number < 60:
+        return f"{number:.1f} s"
+    if number < 3600:
+        return f"{int(number // 60)} min {int(number % 60)} s"
+    return f"{int(number // 3600)} h {int(number % 3600 // 60)} min"
+
+
+def ago(time: datetime, now: datetime | None = None) -> str:
+    """`just now`, `3 minutes ago`, `in 2 hours`."""
+    passed = ((now or datetime.now(UTC)) - time).total_seconds()
+    for span, name in SPANS:
+        if abs(passed) >= span:
+            told = count(int(abs(passed) // span), name)
+            return f"{told} ago" if passed > 0 else f"in {told}"
+    return "just now" if passed >= -5 else "in less than a minute"
+
+
+def exact(time: datetime) -> str:
+    """A time to the second, here and in UTC."""
+    here, there = time.astimezone(zone()), time.astimezone(UTC)
+    local = f"{here:%-d %b %Y %H:%M:%S} {here.tzname()}"
+    return local if here.utcoffset() == timedelta(0) else f"{local} ({there:%-d %b %H:%M:%S} UTC)"
+
+
+def moment(time: datetime | str | None) -> datetime | None:
+    """A time that came over the wire, aware of its zone."""
+    if not time:
+        return None
+    found = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def when(time: datetime | str | None, none: str = "never") -> str:
+    """HTML: the time in words, the exact one on hover."""
+    found = moment(time)
+    if found is None:
+        return escape(none)
+    return f'<time datetime="{found.isoformat()}" title="{escape(exact(found))}">{escape(ago(found))}</time>'
