@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from engine import types
 from engine.model import FieldType, Step, TargetField
 from engine.profile import Column, DateFormat
-from engine.profile.shapes import PLACEHOLDERS
-from engine.suggest.values import known_share
+from engine.profile.shapes import PLACEHOLDERS, quoted
+from engine.suggest.values import known_share, meant
 
+# What DuckDB itself reads as a truth value.
+_BOOLEANS = frozenset({"true", "false", "t", "f", "yes", "no", "y", "n", "1", "0"})
 _SEPARATORS = (";", "|", ",", " / ", " ")
 _DEFANGED = re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[:\]|\[dot\]|\[at\]|\[@\]|^hxxp|^h__p|\[://\]", re.IGNORECASE)
 
@@ -21,6 +23,7 @@ class Chain:
     """Steps that can be taken as they are, or `choices` between chains that only a person can settle."""
 
     steps: tuple[Step, ...] = ()
+    sql: str | None = None
     choices: tuple[tuple[Step, ...], ...] = ()
     note: str = ""
 
@@ -45,9 +48,33 @@ def chain(column: Column, field: TargetField, days: bool | None = None) -> Chain
         return Chain((*first, *_number(column, field)))
     if field.type is FieldType.TEXTS:
         return Chain((*first, *_list(column)))
+    if field.type is FieldType.JSON:
+        return Chain(first, sql=None if column.type == "json" else _linked(column))
+    if field.type is FieldType.BOOLEAN and not {s.lower() for s in column.samples} <= _BOOLEANS:
+        return Chain((*first, Step(step="boolean")))
     if field.kind:
         return Chain((*first, *_kind(column, field.kind)))
+    if field.vocabulary:
+        return Chain((*first, *_foreign(column, field.vocabulary)))
     return Chain(first)
+
+
+def _linked(column: Column) -> str:
+    """A URL as the list of one external reference (STIX 2.1 §2.5)."""
+    name = quoted(column.name)
+    return f"""CASE WHEN {name} <> '' THEN concat('[{{"source_name":"reference","url":', to_json({name}), '}}]') END"""
+
+
+def _foreign(column: Column, vocabulary: str) -> tuple[Step, ...]:
+    """A value map for words the vocabulary has under another name only, such as `IP-Adresse`."""
+    known = types.VOCABULARIES[vocabulary].words()
+    found = {
+        word
+        for word in (*column.samples, *(top.value for top in column.top))
+        if word.strip().lower() not in known
+    }
+    values = {word: value for word in sorted(found) if (value := meant(vocabulary, word)) is not None}
+    return (Step(step="map", options={"values": values, "otherwise": "keep"}),) if values else ()
 
 
 def _blanks(column: Column) -> tuple[Step, ...]:
@@ -72,7 +99,9 @@ def _moment(column: Column, first: tuple[Step, ...], days: bool | None) -> Chain
         decided = [date for date in pair if days is not None and (date.format.startswith("%d")) == days]
         if decided:
             order = "day" if days else "month"
-            return Chain((*first, _parse(decided)), note=f"{order} first, as in the other dates of this source")
+            return Chain(
+                (*first, _parse(decided)), note=f"{order} first, as in the other dates of this source"
+            )
         return Chain(choices=tuple((*first, _parse([date])) for date in pair or dates))
     return Chain((*first, _parse(dates)))
 
@@ -94,8 +123,8 @@ def _number(column: Column, field: TargetField) -> tuple[Step, ...]:
     if column.type == "number" and any("," in sample for sample in column.samples):
         steps.append(Step(step="number", options={"decimal": ","}))
     spread = column.numbers
-    if field.name in ("confidence", "risk_score") and column.type == "number" and spread:
-        if 0 <= spread.lowest and spread.highest <= 1:
+    if field.name in ("confidence", "score") and column.type == "number" and spread:
+        if spread.lowest >= 0 and spread.highest <= 1:
             steps = steps or [Step(step="number")]
             steps.append(Step(step="scale", options={"factor": 100.0}))
         if field.type is FieldType.INTEGER:

@@ -33,7 +33,8 @@ class FieldSuggestion(Data):
     """What is proposed for one target field.
 
     `accepted` ones stand in the mapping. A `derived` one is worked out from a source that feeds another
-    field. `choices` are chains to choose from where only a person can know (day or month first).
+    field. `sql` or `constant` stand in place of the steps where no chain can do it. `choices` are chains
+    to choose from where only a person can know (day or month first).
     """
 
     field: str
@@ -43,6 +44,8 @@ class FieldSuggestion(Data):
     accepted: bool = False
     derived: bool = False
     steps: tuple[Step, ...] = ()
+    sql: str | None = None
+    constant: str | None = None
     choices: tuple[tuple[Step, ...], ...] = ()
 
 

@@ -114,7 +114,9 @@ def _phrase(text: str, field: TargetField, own: frozenset[str]) -> Phrase:
     return Phrase(text.lower(), words, distance, any(_weight(word) >= 1 for word in words))
 
 
-def similarity(name: str, phrases: Iterable[Phrase], ignore: frozenset[str] = frozenset()) -> tuple[float, str]:
+def similarity(
+    name: str, phrases: Iterable[Phrase], ignore: frozenset[str] = frozenset()
+) -> tuple[float, str]:
     """How alike a column's name and a field's phrases are, 0 to 1, and the phrase that was nearest."""
     words = words_of(name)
     # Words most columns share tell nothing apart, but may be part of what is meant.
@@ -134,7 +136,11 @@ def similarity(name: str, phrases: Iterable[Phrase], ignore: frozenset[str] = fr
             if last != words:
                 alike = max(alike, 0.95 * _alike(last, phrase.words))
             # `install_status` is a status: the last word says what it is.
-            if phrase.telling and len(words) > len(phrase.words) and words[-len(phrase.words) :] == phrase.words:
+            if (
+                phrase.telling
+                and len(words) > len(phrase.words)
+                and words[-len(phrase.words) :] == phrase.words
+            ):
                 alike = max(alike, 0.8)
             alike *= 0.97
         alike -= phrase.distance

@@ -11,7 +11,9 @@ from engine.suggest.names import normalised, phrases_of, shared_words, similarit
 from engine.suggest.values import evidence, main_kind
 
 # Columns of links to read more at, and of our own side of a connection, look like indicators and are none.
-_ASIDE = frozenset({"reference", "detail", "src", "report", "internal", "target", "victim", "result", "created"})
+_ASIDE = frozenset(
+    {"reference", "detail", "src", "report", "internal", "target", "victim", "result", "created"}
+)
 
 
 class Scorer:

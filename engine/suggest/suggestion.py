@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from engine import types
 from engine.model import FieldMapping, FieldType, Mapping, Step, TargetField, TargetModel
 from engine.profile import Column, Profile
-from engine.steps import STEPS
 from engine.suggest.assignment import assign
 from engine.suggest.chain import Chain, chain, day_first
 from engine.suggest.facts import Accepted, Candidate, FieldSuggestion, Suggestion
+from engine.suggest.identity import identify
 from engine.suggest.pairs import Scorer, feeds, ranked
 from engine.suggest.values import INDICATOR_KINDS, main_kind
 
@@ -17,13 +18,8 @@ THRESHOLD = 60
 # Below this a pair is noise, not an offer.
 _SHOWN = 25
 
-# What the value of an indicator feeds besides `value`, where no source field does: the steps that get it there.
-_DERIVED: dict[str, tuple[str, ...]] = {
-    "original": (),
-    "value_type": ("recognise",),
-    "pattern": ("pattern_from",),
-    "id": ("stix_id",),
-}
+# What the value of an indicator feeds besides `value`, where no source field does: the step that gets it there.
+_DERIVED = {"original": "", "value_type": "recognise", "pattern": "pattern_from", "id": "stix_id"}
 
 
 def suggest(
@@ -50,17 +46,23 @@ def suggest(
         accepted = best is not None and best.score >= threshold and not road.choices
         found[field.name] = FieldSuggestion(
             field=field.name, required=field.required, best=best, runner_up=runner, accepted=accepted,
-            steps=road.steps, choices=road.choices,
+            steps=road.steps, sql=road.sql, choices=road.choices,
         )  # fmt: skip
         if best and best.score >= threshold and road.choices:
-            notes.append(f"{best.source}: is the day first or the month? The values allow both, so please choose.")
+            notes.append(
+                f"{best.source}: is the day first or the month? The values allow both, so please choose."
+            )
         elif accepted and best and road.note:
             notes.append(f"{best.source}: {road.note}.")
     for field in target.fields:
         found.setdefault(field.name, FieldSuggestion(field=field.name, required=field.required))
-    _derive(target, found)
+    _share(profile, target, table, found, threshold)
+    _derive(profile, target, found)
+    notes += identify(target, found)
     notes += _side_by_side(profile, found)
-    notes += [f"{c.name}: {c.mangled:,} values look mangled by a spreadsheet." for c in profile.columns if c.mangled]
+    notes += [
+        f"{c.name}: {c.mangled:,} values look mangled by a spreadsheet." for c in profile.columns if c.mangled
+    ]
     return _finished(profile, target, [found[field.name] for field in target.fields], notes)
 
 
@@ -80,25 +82,68 @@ def suggest_target(
     return sorted(found, key=lambda suggestion: (-suggestion.fit, suggestion.target))
 
 
-def _derive(target: TargetModel, found: dict[str, FieldSuggestion]) -> None:
+def _share(
+    profile: Profile,
+    target: TargetModel,
+    table: Sequence[Sequence[tuple[Candidate, float]]],
+    found: dict[str, FieldSuggestion],
+    threshold: int,
+) -> None:
+    """Give an indicator's value, if it got nothing, the best column although that feeds another field as well."""
+    fields = [field for field in target.fields if feeds(field)]
+    for field, weighed in zip(fields, table, strict=True):
+        if (
+            field.kind != "indicator"
+            or found[field.name].accepted
+            or found.get("pattern", found[field.name]).accepted
+        ):
+            continue
+        order = ranked([candidate for candidate, _ in sorted(weighed, key=lambda pair: -pair[1])])
+        if order and order[0].score >= threshold:
+            found[field.name] = FieldSuggestion(
+                field=field.name, required=field.required, best=order[0], accepted=True,
+                runner_up=order[1] if len(order) > 1 and order[1].score >= _SHOWN else None,
+                steps=chain(profile.column(order[0].source), field).steps,
+            )  # fmt: skip
+
+
+def _derive(profile: Profile, target: TargetModel, found: dict[str, FieldSuggestion]) -> None:
+    """Let the indicator's value feed what can be worked out from it, told its kind by the column that names it."""
     value = found.get("value")
     if value is None or not value.accepted or value.best is None or target.field("value").kind != "indicator":
         return
-    for name, steps in _DERIVED.items():
-        if name not in found or found[name].accepted or any(step not in STEPS for step in steps):
-            continue
-        road = tuple(Step(step=step) for step in steps)
-        found[name] = found[name].model_copy(
-            update={
-                "best": Candidate(
-                    source=value.best.source, score=value.best.score, reasons=("worked out from the value",)
-                ),
-                "runner_up": found[name].best or found[name].runner_up,
-                "accepted": True,
-                "derived": True,
-                "steps": road,
-            }
+    kinded = _kind_named(profile, target, found["value_type"]) if "value_type" in found else {}
+    if kinded:
+        steps = tuple(
+            Step(step="canonical", options=kinded) if step.step == "canonical" else step
+            for step in value.steps
         )
+        found["value"] = value.model_copy(update={"steps": steps})
+    blanks = tuple(step for step in value.steps if step.step == "null_if")
+    best = Candidate(source=value.best.source, score=value.best.score, reasons=("worked out from the value",))
+    for name, step in _DERIVED.items():
+        if name not in found or found[name].accepted:
+            continue
+        found[name] = FieldSuggestion(
+            field=name, required=found[name].required, best=best, runner_up=found[name].best or found[name].runner_up,
+            accepted=True, derived=True, steps=(*blanks, Step(step=step, options=kinded)) if step else (),
+        )  # fmt: skip
+    if found["pattern"].derived and not found["pattern_type"].accepted:
+        found["pattern_type"] = found["pattern_type"].model_copy(
+            update={"constant": "stix", "accepted": True, "derived": True, "steps": ()}
+        )
+
+
+def _kind_named(profile: Profile, target: TargetModel, kind: FieldSuggestion) -> dict[str, str]:
+    """Options that name the column with the kinds, if the vocabulary knows its every word as it stands."""
+    vocabulary = target.field("value_type").vocabulary
+    if not kind.accepted or kind.derived or kind.steps or kind.best is None or vocabulary is None:
+        return {}
+    column = profile.column(kind.best.source)
+    words = types.VOCABULARIES[vocabulary].words()
+    if not all(sample.strip().lower() in words for sample in column.samples):
+        return {}
+    return {"kind_field": kind.best.source, "vocabulary": vocabulary}
 
 
 def _side_by_side(profile: Profile, found: dict[str, FieldSuggestion]) -> list[str]:
@@ -116,16 +161,16 @@ def _side_by_side(profile: Profile, found: dict[str, FieldSuggestion]) -> list[s
     if not others:
         return []
     names = ", ".join(sorted(column.name for column in others))
-    return [f"Each row holds several indicators: {value.best.source} was taken as the one it is about, besides {names}."]
+    return [
+        f"Each row holds several indicators: {value.best.source} was taken as the one it is about, besides {names}."
+    ]
 
 
 def _finished(
     profile: Profile, target: TargetModel, fields: Sequence[FieldSuggestion], notes: Sequence[str]
 ) -> Suggestion:
-    mapped = [
-        FieldMapping(field=f.field, source=f.best.source, steps=f.steps) for f in fields if f.accepted and f.best
-    ]
-    used = {item.source for item in mapped}
+    mapped = [_mapped(f) for f in fields if f.accepted]
+    used = {f.best.source for f in fields if f.accepted and f.best}
     missing = tuple(f.field for f in fields if f.required and not f.accepted)
     return Suggestion(
         target=target.name,
@@ -136,6 +181,15 @@ def _finished(
         notes=tuple(notes),
         fit=_fit(profile.columns, target, fields),
     )
+
+
+def _mapped(f: FieldSuggestion) -> FieldMapping:
+    if f.constant is not None:
+        return FieldMapping(field=f.field, constant=f.constant)
+    if f.sql is not None:
+        return FieldMapping(field=f.field, sql=f.sql)
+    assert f.best is not None  # noqa: S101  only fields with a best source are accepted
+    return FieldMapping(field=f.field, source=f.best.source, steps=f.steps)
 
 
 def _fit(columns: Sequence[Column], target: TargetModel, fields: Sequence[FieldSuggestion]) -> int:
@@ -160,4 +214,8 @@ def _tells(field: TargetField) -> float:
         return 2.0
     if field.kind:
         return 1.3
-    return 0.4 if field.type in (FieldType.TIMESTAMP, FieldType.DATE) or field.name in ("name", "description") else 0.8
+    return (
+        0.4
+        if field.type in (FieldType.TIMESTAMP, FieldType.DATE) or field.name in ("name", "description")
+        else 0.8
+    )

@@ -24,7 +24,9 @@ PRIMARY = ("sha256", "sha512", "sha1", "md5", "url", "ipv4", "ipv6", "cidr", "em
 
 # Kinds whose values say what they are; the others (a port, a country) are only believed with the name.
 TELLING = frozenset(INDICATOR_KINDS) | {"cwe", "uuid", "stix-id"}
-_DIGESTS = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "imphash", "ja3", "ja3s", "jarm"})
+_DIGESTS = frozenset(
+    {"md5", "sha1", "sha224", "sha256", "sha384", "sha512", "imphash", "ja3", "ja3s", "jarm"}
+)
 _STIX = frozenset({"id", "type", "spec_version", "created_by_ref", "object_marking_refs"})
 _PROSE = frozenset({"description", "title", "labels", "threat", "name", "severity", "status"})
 _ALIKE = {"imphash": "md5", "ja3": "md5", "ja3s": "md5"}
@@ -63,7 +65,9 @@ def known_share(column: Column, vocabulary: str) -> float:
     for value, n in counted.items():
         if (text := value.strip()) and text.lower() not in PLACEHOLDERS:
             parts = [part.strip(" \"'") for part in text.strip("[]").replace(";", ",").split(",")]
-            known += n * (meant(vocabulary, text) is not None or all(meant(vocabulary, p) is not None for p in parts))
+            known += n * (
+                meant(vocabulary, text) is not None or all(meant(vocabulary, p) is not None for p in parts)
+            )
             total += n
     return known / total if total else 0.0
 
@@ -100,7 +104,7 @@ def evidence(column: Column, field: TargetField, target: TargetModel) -> Evidenc
         case FieldType.BOOLEAN:
             return _boolean(column)
         case FieldType.JSON:
-            return Evidence(0.2, 100, ("holds JSON",)) if column.type == "json" else Evidence(0.0, 80)
+            return _json(column, field)
         case _:
             return _text(column, field)
 
@@ -109,7 +113,9 @@ def _stix(column: Column, field: TargetField, target: TargetModel) -> Evidence:
     """Properties of STIX objects are called as anything is; only their values tell."""
     match field.name:
         case "type":
-            share = sum(sample.lower() == target.name for sample in column.samples) / max(1, len(column.samples))
+            share = sum(sample.lower() == target.name for sample in column.samples) / max(
+                1, len(column.samples)
+            )
         case "spec_version":
             share = sum(sample in ("2.0", "2.1") for sample in column.samples) / max(1, len(column.samples))
         case _:
@@ -170,7 +176,11 @@ def _vocabulary(column: Column, field: TargetField) -> Evidence:
     words = f"{_percent(share)} of the values are words of “{vocabulary.title or vocabulary.name}”"
     if field.type in (FieldType.INTEGER, FieldType.DECIMAL):
         number = _number(column, field)
-        return number if number.cap > 59 else Evidence(0.2 * share, max(number.cap, _capped(1 - share)), (words,))
+        return (
+            number
+            if number.cap > 59
+            else Evidence(0.2 * share, max(number.cap, _capped(1 - share)), (words,))
+        )
     if vocabulary.name == "tlp" and column.type == "tlp":
         share = max(share, column.share)
     if vocabulary.open:
@@ -195,15 +205,19 @@ def _number(column: Column, field: TargetField) -> Evidence:
     numeric = column.type in ("integer", "number")
     words = known_share(column, "confidence") if field.name == "confidence" and not numeric else 0.0
     if words >= 0.5:
-        return Evidence(0.2 * words, _capped(1 - words), (f"{_percent(words)} of the values are words of confidence",))
+        return Evidence(
+            0.2 * words, _capped(1 - words), (f"{_percent(words)} of the values are words of confidence",)
+        )
     if not numeric and not column.dates:
         return Evidence(0.0, 40, (f"the values are {_called(column)}, not numbers",))
     cap = _capped(1 - column.share)
     if column.leading_zeros and field.type is FieldType.INTEGER:
         return Evidence(0.0, 59, ("leading zeros would be lost",))
     spread = column.numbers
-    if field.name in ("confidence", "risk_score") and spread and (spread.lowest < 0 or spread.highest > 100):
-        return Evidence(0.0, 70, (f"values from {spread.lowest:g} to {spread.highest:g} do not fit 0 to 100",))
+    if field.name in ("confidence", "score") and spread and (spread.lowest < 0 or spread.highest > 100):
+        return Evidence(
+            0.0, 70, (f"values from {spread.lowest:g} to {spread.highest:g} do not fit 0 to 100",)
+        )
     if field.type is FieldType.INTEGER and column.type == "number" and field.name != "confidence":
         return Evidence(0.0, 50, ("the values have decimals",))
     return Evidence(0.15, cap, ("the values are numbers",))
@@ -214,6 +228,14 @@ def _boolean(column: Column) -> Evidence:
     if column.type == "boolean" or zero_one:
         return Evidence(0.2, 100, ("the values are yes or no",))
     return Evidence(0.0, 35, (f"the values are {_called(column)}, not yes or no",))
+
+
+def _json(column: Column, field: TargetField) -> Evidence:
+    if column.type == "json":
+        return Evidence(0.2, _capped(1 - column.share), ("the values are JSON",))
+    if field.name == "external_references" and column.type == "url":
+        return Evidence(0.1, 90, ("each value is a link, which becomes a reference",))
+    return Evidence(0.0, 59, ("the values are not JSON",))
 
 
 def _text(column: Column, field: TargetField) -> Evidence:

@@ -91,7 +91,9 @@ _SAME = {
     "duration": "dauer duree duracion",
 }  # fmt: skip
 
-MEANING = {word.rstrip("_"): one for one, words in _SAME.items() for word in words.split() if not word.endswith("_")}
+MEANING = {
+    word.rstrip("_"): one for one, words in _SAME.items() for word in words.split() if not word.endswith("_")
+}
 
 # Words glued together in one, or written so that splitting at capitals fails.
 SPLIT = {
@@ -120,7 +122,7 @@ WEAK = {
     "a": 0.05, "in": 0.05, "and": 0.05, "per": 0.3, "id": 0.5, "name": 0.5, "value": 0.5, "type": 0.7, "code": 0.5,
     "count": 0.4, "number": 0.4, "level": 0.3, "score": 0.6, "guess": 0.2, "address": 0.5, "base": 0.3,
     "common": 0.1, "fk": 0.1, "x": 0.1, "n": 0.2, "raw": 0.3, "full": 0.3, "all": 0.3, "is": 0.1, "primary": 0.3,
-    "long": 0.2, "short": 0.2, "list": 0.3, "str": 0.2, "text": 0.3, "info": 0.3, "the_": 0.1, "que": 0.05, "vez": 0.05,
+    "long": 0.2, "short": 0.2, "list": 0.3, "text": 0.3, "info": 0.3, "the_": 0.1, "que": 0.05, "vez": 0.05,
     "raz": 0.05, "раз": 0.05, "du": 0.05, "la": 0.05, "indicator": 0.5, "v3": 0.2, "v31": 0.2, "str": 0.05, "logiciel": 0.1, "also": 0.1, "sys": 0.1, "itype": 0.7,
 }  # fmt: skip
 
