@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,7 @@ class Served:
     process: subprocess.Popen[str] = field(init=False)
     url: str = ""
     printed: list[str] = field(default_factory=list)
-    verify: str | bool = True
+    verify: ssl.SSLContext | bool = True
     log: Path | None = None
 
     def start(self, setup: bool = True) -> None:
