@@ -18,7 +18,7 @@ def hex_form(length: int) -> Callable[[str], str]:
 def ssdeep_form(value: str) -> str:
     """Block size, and two pieces of Base64; a file name behind a comma is dropped."""
     return when(
-        full(value, r"[0-9]{1,12}:[A-Za-z0-9+/]{3,64}:[A-Za-z0-9+/]{1,64}(?:,.*)?"), f"split_part({value}, ',', 1)"
+        full(value, r"[0-9]+:[A-Za-z0-9+/]{3}[A-Za-z0-9+/]*:[A-Za-z0-9+/]+(?:,.*)?"), f"split_part({value}, ',', 1)"
     )
 
 

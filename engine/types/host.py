@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.types.kind import Kind
-from engine.types.sql import full, literal, when
+from engine.types.sql import full, literal, literals, when
 from engine.types.vocabularies.file import EXTENSIONS
 
 HIVES = {
@@ -20,20 +20,21 @@ UNIX_ROOTS = (
 WINDOWS_PATH = r"(?:[A-Za-z]:[\\/]|\\\\[^\\/:*?\"<>|\s][^\\/:*?\"<>|]*\\|%[A-Za-z_()0-9]+%\\)[^*?\"<>|\x00-\x1f]*"
 UNIX_PATH = rf"/(?:{UNIX_ROOTS})(?:/[^\x00-\x1f]*)?|~/[^\x00-\x1f]+"
 ABSOLUTE = r"[/~][^\x00-\x1f]*"
-FILE_NAME = r"[^\\/:*?\"<>|\x00-\x1f]{1,255}"
+FILE_NAME = r"[^\\/:*?\"<>|\x00-\x1f]+"
+NAMED = "[.][A-Za-z0-9]+"
 HIVE = rf"(?i)\\?(?:{'|'.join(HIVES.values())}):?(?:\\[^\x00-\x1f]*)?"
 YARA = r"(?s).*\brule\s+[A-Za-z_]\w*\s*(?::[^{]*)?\{.*\bcondition\s*:.*\}.*"
 
 
 def filename_form(value: str) -> str:
     """One name, no folder: nothing a file system forbids, and not only dots."""
-    return when(f"{full(value, FILE_NAME)} AND NOT {full(value, '[. ]*')}", value)
+    return when(f"strlen({value}) <= 255 AND {full(value, FILE_NAME)} AND NOT {full(value, '[. ]*')}", value)
 
 
 def is_named_file(value: str) -> str:
     """SQL: a file name with an extension we know; the only bare names recognised as files."""
-    extensions = "|".join(sorted(EXTENSIONS))
-    return full(value, rf"[^\\/:*?\"<>|\x00-\x1f]{{1,240}}\.(?i:{extensions})")
+    ending = f"TRY_CAST(lower(split_part({value}, '.', -1)) AS ENUM({literals(sorted(EXTENSIONS))}))"
+    return f"strlen({value}) <= 255 AND {full(value, FILE_NAME + NAMED)} AND {ending} IS NOT NULL"
 
 
 def path_form(value: str) -> str:

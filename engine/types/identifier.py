@@ -7,8 +7,8 @@ from engine.types.sql import full, literal, literals, when
 from engine.types.vocabularies.country import ALPHA3, COUNTRIES
 
 UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
-BASE58_SHAPE = "[13][1-9A-HJ-NP-Za-km-z]{24,34}"
-BECH32_SHAPE = "(?:bc1|tb1)[02-9ac-hj-np-z]{11,87}|(?:BC1|TB1)[02-9AC-HJ-NP-Z]{11,87}"
+BASE58_SHAPE = "[13][1-9A-HJ-NP-Za-km-z]+"
+BECH32_SHAPE = "(?:bc1|tb1)[02-9ac-hj-np-z]+|(?:BC1|TB1)[02-9AC-HJ-NP-Z]+"
 
 
 def cve_form(value: str) -> str:
@@ -28,12 +28,14 @@ def uuid_form(value: str) -> str:
 
 def stix_id_form(value: str) -> str:
     """STIX 2.1 §2.9: type, two hyphens and a UUID, lower case."""
-    return when(full(value, rf"(?i:[a-z0-9-]{{1,250}})--{UUID}"), f"lower({value})")
+    return when(full(value, rf"(?i:[a-z0-9-]+)--{UUID}"), f"lower({value})")
 
 
 def bitcoin_form(value: str) -> str:
     """The address, its checksum verified; Bech32 in lower case."""
-    return when(full(value, f"{BASE58_SHAPE}|{BECH32_SHAPE}"), f"spire_bitcoin({value})")
+    return when(
+        f"strlen({value}) BETWEEN 25 AND 90 AND {full(value, f'{BASE58_SHAPE}|{BECH32_SHAPE}')}", f"spire_bitcoin({value})"
+    )
 
 
 def ethereum_form(value: str) -> str:

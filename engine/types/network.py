@@ -12,9 +12,10 @@ from engine.types.vocabularies.tld import DELEGATED, SPECIAL_USE
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = rf"(?:{OCTET}\.){{3}}{OCTET}"
-LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-TLD = "(?:[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9])"
-NAME = rf"(?:{LABEL}\.)*[a-z0-9](?:[a-z0-9-]{{0,61}}[a-z0-9])?\.{TLD}"
+# Lengths are checked apart: counted repetitions make a regular expression slow to build.
+LABEL = "[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+TLD = "(?:[a-z][a-z]+|xn--[a-z0-9-]*[a-z0-9])"
+NAME = rf"(?:{LABEL}\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.{TLD}"
 HOST = rf"(?:{LABEL}\.)*{LABEL}"
 # No brackets, quotes or blanks in user information: whatever has them is defanged or garbage.
 USER = r"[^\[\](){}<>\s/?#@\\]*@"
@@ -39,9 +40,13 @@ def ipv6_form(value: str) -> str:
 
 def cidr_form(value: str) -> str:
     """The network: 10.1.2.3/8 is 10.0.0.0/8."""
-    four = full(value, rf"{IPV4}/(?:3[0-2]|[12]?[0-9])")
     six = f"contains({value}, ':') AND {full(value, SIX + '/[0-9]{1,3}')}"
-    return f"CASE WHEN {four} THEN {_network4(value)} WHEN {six} THEN spire_network6({value}) END"
+    return f"CASE WHEN {is_network4(value)} THEN {_network4(value)} WHEN {six} THEN spire_network6({value}) END"
+
+
+def is_network4(value: str) -> str:
+    """SQL: an IPv4 address and a prefix length."""
+    return full(value, rf"{IPV4}/(?:3[0-2]|[12]?[0-9])")
 
 
 def _network4(value: str) -> str:
@@ -56,46 +61,82 @@ def _network4(value: str) -> str:
     )
 
 
+def _fits(value: str) -> str:
+    """SQL: no more than 253 characters, and 63 in a label."""
+    return f"(strlen({value}) < 64 OR strlen({value}) <= 253 AND NOT regexp_matches({value}, '[a-z0-9_-]{{64}}'))"
+
+
 def is_plain_domain(value: str) -> str:
     """SQL: a lower-case ASCII domain in canonical form whose last label may be a top-level domain."""
-    last = f"split_part({value}, '.', -1)"
-    return f"strlen({value}) <= 253 AND {full(value, NAME)} AND {last} NOT IN ({literals(FILE_ONLY)})"
+    return f"{full(value, NAME)} AND {_fits(value)} AND NOT {_ends_like_a_file(value)}"
 
 
-def ascii_name(value: str) -> str:
-    """SQL: the name in lower-case ASCII without its trailing dot; other scripts through IDNA, NULL where refused."""
-    odd = f"strlen({value}) <> length({value})"
-    idn = when(f"strlen({value}) <= 1024 AND contains(regexp_replace({value}, '[。．｡]', '.', 'g'), '.')",
-               f"spire_idn({value})")  # fmt: skip
-    return f"CASE WHEN {odd} THEN {idn} ELSE regexp_replace(lower({value}), '\\.$', '') END"
+def _ends_like_a_file(value: str) -> str:
+    # A cast to ENUM is a look into a hash table, IN goes through the list.
+    return f"(TRY_CAST(split_part({value}, '.', -1) AS ENUM({literals(FILE_ONLY)})) IS NOT NULL)"
+
+
+def _lowered(value: str) -> str:
+    """SQL: an ASCII name in lower case and without the dot of the root."""
+    return f"regexp_replace(lower({value}), '\\.$', '')"
+
+
+def _is_ascii(value: str) -> str:
+    return f"strlen({value}) = length({value})"
 
 
 def domain_form(value: str) -> str:
-    return let("d", ascii_name(value), lambda name: when(is_plain_domain(name), name))
+    """Lower-case ASCII; other scripts through IDNA, NULL where it refuses them."""
+    idn = let("d", f"spire_idn({value})", lambda name: when(is_plain_domain(name), name))
+    ready = f"{full(value, NAME)} AND strlen({value}) < 64 AND NOT {_ends_like_a_file(value)}"
+    return (
+        f"CASE WHEN {ready} THEN {value} WHEN strlen({value}) > 1024 THEN NULL "
+        f"WHEN {_is_ascii(value)} THEN {when(is_plain_domain(_lowered(value)), _lowered(value))} "
+        f"WHEN regexp_matches({value}, '[.。．｡]') THEN {idn} END"
+    )
 
 
 def is_delegated(value: str) -> str:
     """SQL: the last label is a top-level domain that exists, is internationalised, or has a special use."""
     tlds = literals(sorted(DELEGATED | SPECIAL_USE))
+    last = f"split_part({value}, '.', -1)"
+    return f"(TRY_CAST({last} AS ENUM({tlds})) IS NOT NULL OR starts_with({last}, 'xn--'))"
+
+
+def is_domain(value: str) -> str:
+    """SQL: a domain under a top-level domain that exists; what a bare name must be to be taken for one."""
+    odd = let("d", f"spire_idn({value})", lambda name: f"{full(name, NAME)} AND {_fits(name)} AND contains({name}, '.xn--')")
+    plain = _lowered(value)
     return (
-        f"(TRY_CAST(split_part({value}, '.', -1) AS ENUM({tlds})) IS NOT NULL "
-        f"OR starts_with(split_part({value}, '.', -1), 'xn--'))"
+        f"CASE WHEN strlen({value}) > 1024 THEN false "
+        f"WHEN {_is_ascii(value)} THEN {full(plain, NAME)} AND {_fits(plain)} AND {is_delegated(plain)} ELSE {odd} END"
     )
 
 
 def url_form(value: str) -> str:
     """Scheme and host in lower case, default port gone; user, path, query and fragment untouched."""
-    ready = full(value, rf"https?://{NAME}(?:[/?#].*)?")
+    host = rf"(?:{IPV4}|{NAME})"
+    rest = r"(?:[/?#][^\x00-\x1f\x7f]*)?"
+    ready = full(value, rf"https?://{host}{rest}")
+    ported = (
+        f"{full(value, rf'https?://{host}:[1-9][0-9]{{0,3}}{rest}')} "
+        f"AND NOT regexp_matches({value}, '^(?:http://[^/?#]*:80|https://[^/?#]*:443)(?:[/?#]|$)')"
+    )
     parts = (
         rf"regexp_extract({value}, '(?s)^([A-Za-z][A-Za-z0-9+.-]{{1,30}})://((?:{USER})?)"
         r"(\[[0-9A-Fa-f:.]*\]|[^/?#:@\[\]]+)((?::[0-9]{0,5})?)((?:[/?#].*)?)$', "
         "['scheme', 'user', 'host', 'port', 'rest'])"
     )
-    rebuilt = let("u", parts, _rebuilt)
+    rebuilt = when(f"NOT regexp_matches({value}, '[\\x00-\\x1f\\x7f]')", let("u", parts, _rebuilt))
     return (
-        f"CASE WHEN NOT contains({value}, '://') OR regexp_matches({value}, '[\\x00-\\x1f\\x7f]') THEN NULL "
-        f"WHEN {ready} THEN {value} ELSE {rebuilt} END"
+        f"CASE WHEN NOT contains({value}, '://') THEN NULL WHEN {ready} AND strlen({value}) < 64 THEN {value} "
+        f"WHEN {_short_host(value)} AND ({ready} OR {ported}) THEN {value} ELSE {rebuilt} END"
     )
+
+
+def _short_host(value: str) -> str:
+    """SQL: no label of the host of an http URL is too long, nor is the host."""
+    return f"NOT regexp_matches({value}, '^https?://(?:[a-z0-9._-]{{254}}|[a-z0-9._-]*[a-z0-9_-]{{64}})')"
 
 
 def _rebuilt(url: str) -> str:
@@ -103,12 +144,15 @@ def _rebuilt(url: str) -> str:
     default = " ".join(
         f"WHEN '{name}' THEN ':{port}'" for name, port in (("http", 80), ("https", 443), ("ftp", 21))
     )
-    port = f"CASE WHEN {url}['port'] IN (':', CASE {scheme} {default} ELSE ':' END) THEN '' ELSE {url}['port'] END"
-    number = f"coalesce(TRY_CAST(nullif(substr({url}['port'], 2), '') AS INTEGER), 0) <= 65535"
+    number = f"TRY_CAST(nullif(substr({url}['port'], 2), '') AS INTEGER)"
+    port = f"CASE WHEN ':' || {number} = CASE {scheme} {default} END THEN '' ELSE coalesce(':' || {number}, '') END"
     return let(
         "a",
         _host(f"{url}['host']"),
-        lambda host: when(number, f"{scheme} || '://' || {url}['user'] || {host} || {port} || {url}['rest']"),
+        lambda host: when(
+            f"coalesce({number}, 0) <= 65535",
+            f"{scheme} || '://' || {url}['user'] || {host} || {port} || {url}['rest']",
+        ),
     )
 
 
@@ -117,9 +161,8 @@ def _host(value: str) -> str:
     six = f"'[' || spire_ipv6(substr({value}, 2, length({value}) - 2)) || ']'"
     name = let(
         "o",
-        f"CASE WHEN strlen({value}) <> length({value}) THEN spire_idn({value}) "
-        f"ELSE regexp_replace(lower({value}), '\\.$', '') END",
-        lambda n: when(f"strlen({n}) <= 253 AND {full(n, HOST)} AND NOT {full(n, '(?:.*[.])?[0-9]+')}", n),
+        f"CASE WHEN {_is_ascii(value)} THEN {_lowered(value)} ELSE spire_idn({value}) END",
+        lambda n: when(f"{full(n, HOST)} AND {_fits(n)} AND NOT {full(n, '(?:.*[.])?[0-9]+')}", n),
     )
     return f"CASE WHEN starts_with({value}, '[') THEN {six} WHEN {is_ipv4(value)} THEN {value} ELSE {name} END"
 
@@ -128,7 +171,7 @@ def email_form(value: str) -> str:
     """All lower case: case in the local part tells no two mailboxes apart in practice (and MISP does the same)."""
     local = f"lower(split_part({value}, '@', 1))"
     # No braces, although RFC 5322 allows them: they are how people write (at) and {dot}.
-    shape = r"[^@\s]{1,255}@[^@\s]{1,255}"
+    shape = r"[^@\s]+@[^@\s]+"
     atom = r"[a-z0-9!#$%&'*+/=?^_`|~-]+"
     good = f"strlen({local}) <= 64 AND {full(local, rf'{atom}(?:[.]{atom})*')}"
     domain = domain_form(f"split_part({value}, '@', 2)")

@@ -14,6 +14,7 @@ PATH = rf"[a-z0-9-]+:(?:[A-Za-z0-9_-]+|{STRING}){STEP}*"
 CONSTANT = rf"(?:{STRING}|-?[0-9]+)"
 EQUALS = rf"{PATH}\s*=\s*{CONSTANT}"
 OPEN, CLOSE = r"[\s\[(]*", r"[\s\])]*"
+PLAIN_LEFT = r"\[ *[a-z0-9-]+:[A-Za-z0-9_.\[\]*-]+ *= *"
 LEFT = rf"(?s)^\s*\[\s*({PATH})\s*="
 RIGHT = rf"(?s)=\s*({CONSTANT})\s*\]\s*$"
 LEFT_OF_ONE = rf"(?s)^({PATH})\s*="
@@ -76,13 +77,9 @@ def _plain(path: str) -> str:
 
 def _kind(path: str, value: str) -> str:
     """SQL: the kind of an object path; NULL where it names nothing we know."""
-    arms = " ".join(
-        f"WHEN {literal(p)} THEN "
-        + (f"CASE WHEN contains({value}, '/') THEN 'cidr' ELSE {literal(kind)} END" if kind in ("ipv4", "ipv6") else literal(kind))
-        for kind, paths in PATHS.items()
-        for p in paths
-    )  # fmt: skip
-    return f"CASE {_plain(path)} {arms} END"
+    known = ", ".join(f"{literal(p)}: {literal(kind)}" for kind, paths in PATHS.items() for p in paths)
+    network = f"contains({value}, '/') AND regexp_full_match({path}, 'ipv[46]-addr:value')"
+    return f"CASE WHEN {network} THEN 'cidr' ELSE MAP {{{known}}}[{_plain(path)}] END"
 
 
 def _unescaped(text: str) -> str:
@@ -90,30 +87,31 @@ def _unescaped(text: str) -> str:
     return f"CASE WHEN contains({text}, '\\') THEN regexp_replace({text}, '(?s)\\\\(.)', '\\1', 'g') ELSE {text} END"
 
 
-def _parts(pattern: str) -> tuple[str, str, str]:
+def _plainly_single(pattern: str) -> tuple[str, str, str]:
     """SQL: is it `[path = 'value']` in the plain spelling, and its path and value.
 
     split_part at quotes costs an eighth of a regular expression, and nearly every feed is spelt so.
     """
-    part = [f"split_part({pattern}, '''', {i})" for i in range(6)]
-    path = f"rtrim(replace(ltrim({part[1]}, '[ '), ' ', ''), '=')"
-    plain = (
+    part = [f"split_part({pattern}, '''', {i})" for i in range(5)]
+    simple = (
         f"starts_with({pattern}, '[') AND trim({part[3]}) = ']' AND {part[4]} = '' AND NOT contains({part[2]}, '\\') "
-        f"AND regexp_full_match({part[1]}, '\\[ *[a-z0-9-]+:[A-Za-z0-9_.\\[\\]*-]+ *= *')"
+        f"AND {full(part[1], PLAIN_LEFT)}"
     )
-    return plain, path, part[2]
+    path = f"rtrim(replace(ltrim({part[1]}, '[ '), ' ', ''), '=')"
+    return simple, path, part[2]
 
 
-def _single(pattern: str, which: str) -> str:
-    plain, path, value = _parts(pattern)
-    slow_path = f"regexp_extract({pattern}, {literal(LEFT)}, 1)"
-    slow_value = f"regexp_extract({pattern}, {literal(RIGHT)}, 1)"
-    slow_value = let("s", slow_value, _constant)
-    if which == "value":
-        fast, slow = value, slow_value
-    else:
-        fast, slow = _kind(path, value), _kind(slow_path, slow_value)
-    return f"CASE WHEN {plain} THEN {fast} WHEN {full(pattern, SINGLE)} THEN {slow} END"
+def _single(pattern: str, simple: str, complicated: str) -> str:
+    is_simple, _, _ = _plainly_single(pattern)
+    return f"CASE WHEN {is_simple} THEN {simple} WHEN {full(pattern, SINGLE)} THEN {complicated} END"
+
+
+def _left(pattern: str) -> str:
+    return f"regexp_extract({pattern}, {literal(LEFT)}, 1)"
+
+
+def _right(pattern: str) -> str:
+    return let("s", f"regexp_extract({pattern}, {literal(RIGHT)}, 1)", _constant)
 
 
 def _constant(text: str) -> str:
@@ -123,13 +121,17 @@ def _constant(text: str) -> str:
 
 
 def pattern_value(pattern: str) -> str:
-    """SQL: the value of a pattern that is one equality comparison, unescaped; NULL for any other."""
-    return let("p", pattern, lambda p: _single(p, "value"))
+    """SQL: the value of a pattern that is one equality comparison, unescaped; NULL for any other.
+
+    Give it a column: it stands here several times.
+    """
+    return _single(pattern, _plainly_single(pattern)[2], _right(pattern))
 
 
 def pattern_kind(pattern: str) -> str:
     """SQL: the kind of that value by its object path; NULL where the pattern or the path is another."""
-    return let("p", pattern, lambda p: _single(p, "kind"))
+    _, path, value = _plainly_single(pattern)
+    return _single(pattern, _kind(path, value), _kind(_left(pattern), _right(pattern)))
 
 
 def pattern_observables(pattern: str) -> str:
@@ -138,29 +140,24 @@ def pattern_observables(pattern: str) -> str:
     `type` is the kind, or the object path where we have no kind for it. Values are unescaped, not
     canonical: they are what the pattern says.
     """
-
-    def body(text: str) -> str:
-        bare = f"regexp_replace({text}, {literal(STRING)}, '', 'g')"
-        balanced = " AND ".join(
-            f"length({bare}) - length(replace({bare}, '{a}', '')) = length({bare}) - length(replace({bare}, '{b}', ''))"
-            for a, b in (("[", "]"), ("(", ")"))
-        )
-        pairs = f"regexp_extract_all({text}, {literal('(?s)' + EQUALS)})"
-        path = f"regexp_extract(spire_e, {literal(LEFT_OF_ONE)}, 1)"
-        value = f"regexp_extract(spire_e, {literal(RIGHT_OF_ONE)}, 1)"
-        entry = let(
-            "x",
-            _constant_of(value),
-            lambda v: "json_object('type', coalesce(" + _kind(path, v) + f", {path}), 'value', {v})",
-        )
-        listed = f"CAST(to_json(list_transform({pairs}, lambda spire_e: {entry})) AS VARCHAR)"
-        return when(f"{full(text, DECOMPOSABLE)} AND {balanced}", listed)
-
-    return let("o", pattern, body)
+    simple, path, value = _plainly_single(pattern)
+    one = f"CAST(json_array(json_object('type', coalesce({_kind(path, value)}, {path}), 'value', {value})) AS VARCHAR)"
+    bare = f"regexp_replace({pattern}, {literal(STRING)}, '', 'g')"
+    balanced = let("b", bare, lambda b: f"{_balanced(b, '[', ']')} AND {_balanced(b, '(', ')')}")
+    left = f"regexp_extract(spire_e, {literal(LEFT_OF_ONE)}, 1)"
+    right = f"regexp_extract(spire_e, {literal(RIGHT_OF_ONE)}, 1)"
+    entry = let(
+        "x",
+        let("y", right, _constant),
+        lambda v: f"json_object('type', coalesce({_kind(left, v)}, {left}), 'value', {v})",
+    )
+    pairs = f"regexp_extract_all({pattern}, {literal('(?s)' + EQUALS)})"
+    several = f"CAST(to_json(list_transform({pairs}, lambda spire_e: {entry})) AS VARCHAR)"
+    return f"CASE WHEN {simple} THEN {one} WHEN {full(pattern, DECOMPOSABLE)} THEN {when(balanced, several)} END"
 
 
-def _constant_of(value: str) -> str:
-    return let("y", value, _constant)
+def _balanced(text: str, opening: str, closing: str) -> str:
+    return f"length(replace({text}, '{opening}', '')) = length(replace({text}, '{closing}', ''))"
 
 
 def pattern_from(kind: str, value: str) -> str:

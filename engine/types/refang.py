@@ -7,25 +7,36 @@ a URL whose scheme and host are written plainly is not defanged, so its path sta
 
 from __future__ import annotations
 
-from engine.types.sql import let, literal
+from engine.types.sql import full, let, literal
 
 # Space, tab, line ends, no-break space, zero-width space and byte-order mark: what clings to pasted values.
 BLANKS = " \t\r\n\v\f\u00a0\u200b\ufeff"
 
-# Anything that may be a mark or a blank; what doesn't match is already plain.
-SUSPECT = r"[^!-~]|[\[\](){}<>\\]|^[hH][tTxX*_]{2,3}[pP]|^[fF][xX*_][pP]"
+OPEN, CLOSE = r"[\[({<]\s*", r"\s*[\])}>]"
+DOT, AT = r"(?:\.|dot|punkt|punto)", "(?:@|at)"
+HTTP = r"h(?:[x*_][tx*_]{1,2}|t[x*_][tx*_]?|tt[x*_])p"
+FTP = r"f[x*_]p"
+AFTER = r"\s*[:\[({<]"
+ESCAPED = r"(?:[A-Za-z0-9@_/:-]|\\?\.)+"
+
+# Anything that may be a mark or a blank; what doesn't match is plain as it stands.
+SUSPECT = rf"(?i)[^!-~]|[\[\](){{}}<>\\]|^{HTTP}|^{FTP}"
 MARKS = (
-    (r"(?i)^h[tx*_]{2,3}p(s?)(\s*[:\[({])", r"http\1\2"),
-    (r"(?i)^f[x*_]p(s?)(\s*[:\[({])", r"ftp\1\2"),
-    (r"\s*[\[({]\s*:\s*//\s*[\])}]\s*", "://"),
-    (r"\s*[\[({]\s*:\s*[\])}]\s*", ":"),
-    (r":[\[({]//[\])}]", "://"),
-    (r"(?i)\s*(?:\[\s*(?:\.|dot|punkt|punto)\s*\]|\(\s*(?:\.|dot)\s*\)|\{\s*(?:\.|dot)\s*\}|<\s*(?:\.|dot)\s*>)\s*", "."),
-    (r"(?i)\s*(?:\[\s*(?:@|at)\s*\]|\(\s*(?:@|at)\s*\)|\{\s*(?:@|at)\s*\}|<\s*(?:@|at)\s*>)\s*", "@"),
-    (r"[\[({]\.|\.[\])}]|\\\.", "."),
+    (rf"(?i)^{HTTP}(s?)({AFTER})", r"http\1\2"),
+    (rf"(?i)^{FTP}(s?)({AFTER})", r"ftp\1\2"),
+    (rf"\s*{OPEN}:\s*//{CLOSE}\s*|:{OPEN}//{CLOSE}", "://"),
+    (rf"\s*{OPEN}:{CLOSE}\s*", ":"),
+    (rf"(?i)\s*{OPEN}{DOT}{CLOSE}\s*", "."),
+    (rf"(?i)\s*{OPEN}{AT}{CLOSE}\s*", "@"),
+    (r"[\[({]\.|\.[\])}]", "."),
     (r"(?i)\s+dot\s+", "."),
-    (r"(?i)^(\S+)\s+at\s+(\S+\.\S+)$", r"\1@\2"),
-)  # fmt: skip
+    (r"(?i)^([^/\s]+)\s+at\s+([^/\s]+\.[^/\s]+)$", r"\1@\2"),
+)
+# A mark in what stands before the path: the scheme and the host.
+MARKED = (
+    rf"(?i)^\s*(?:{HTTP}s?{AFTER}|{FTP}s?{AFTER}|[^/\s]+\s+at\s+[^/\s]+\.[^/\s]+\s*$|[^/?#]*(?://[^/?#]*)?"
+    rf"(?:{OPEN}:\s*(?://)?{CLOSE}|:{OPEN}//{CLOSE}|{OPEN}{DOT}{CLOSE}|{OPEN}{AT}{CLOSE}|[\[({{]\.|\.[\])}}]|\s+dot\s+))"
+)
 
 
 def trimmed(value: str) -> str:
@@ -33,25 +44,22 @@ def trimmed(value: str) -> str:
     return f"trim({value}, {literal(BLANKS)})"
 
 
-def _unmarked(value: str) -> str:
-    for pattern, plain in MARKS:
-        value = f"regexp_replace({value}, {literal(pattern)}, {literal(plain)}, 'g')"
-    return value
+def is_plain(value: str) -> str:
+    """SQL: nothing to trim or refang, told by one look at the characters."""
+    return f"NOT regexp_matches({value}, {literal(SUSPECT)})"
 
 
 def refang(value: str) -> str:
-    """SQL: the value trimmed and without defanging marks."""
-
-    def body(raw: str) -> str:
-        plain = f"regexp_matches({raw}, {literal(SUSPECT)})"
-        return f"CASE WHEN {plain} THEN {let('t', trimmed(raw), _refanged)} ELSE {raw} END"
-
-    return let("r", value, body)
-
-
-def _refanged(text: str) -> str:
-    head = rf"regexp_extract({text}, '^[^/?#]*(?://[^/?#]*)?')"
-    return f"CASE WHEN {let('h', head, lambda h: f'{_unmarked(h)} = {h}')} THEN {text} ELSE {_unmarked(text)} END"
+    """SQL: the value trimmed and without defanging marks. Give it a column: it stands here several times."""
+    unmarked = trimmed(value)
+    for pattern, plain in MARKS:
+        unmarked = f"regexp_replace({unmarked}, {literal(pattern)}, {literal(plain)}, 'g')"
+    return (
+        f"CASE WHEN {is_plain(value)} THEN {value} "
+        f"WHEN regexp_matches({value}, {literal(MARKED)}) THEN {unmarked} "
+        rf"WHEN contains({value}, '\.') AND NOT contains({value}, ':\') AND {full(value, ESCAPED)} "
+        rf"THEN replace({value}, '\.', '.') ELSE {trimmed(value)} END"
+    )
 
 
 def defang(value: str) -> str:
@@ -62,11 +70,11 @@ def defang(value: str) -> str:
 
     def body(plain: str) -> str:
         host = rf"regexp_extract({plain}, '^[^/?#]*//[^/?#]*')"
-        scheme = r"regexp_replace(regexp_replace(replace({0}, '.', '[.]'), '^http', 'hxxp'), '^ftp', 'fxp')"
-        url = f"{let('d', host, scheme.format)} || substr({plain}, length({host}) + 1)"
-        six = f"regexp_full_match({plain}, '[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:/[0-9]+)?')"
+        scheme = rf"regexp_replace(regexp_replace(replace({host}, '.', '[.]'), '^http', 'hxxp'), '^ftp', 'fxp')"
+        six = full(plain, "[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:/[0-9]+)?")
         return (
-            f"CASE WHEN contains({plain}, '://') THEN {url} WHEN {six} THEN replace({plain}, ':', '[:]') "
+            f"CASE WHEN contains({plain}, '://') THEN {scheme} || substr({plain}, length({host}) + 1) "
+            f"WHEN {six} THEN replace({plain}, ':', '[:]') "
             f"ELSE replace(replace({plain}, '.', '[.]'), '@', '[@]') END"
         )
 
