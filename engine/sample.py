@@ -57,7 +57,7 @@ def sample(
     is_query = relation.lstrip().lower().startswith(("select ", "with ", "from ", "select\n"))
     source = f"({relation})" if is_query else relation
     columns = ", ".join(quoted(name) for name in fields)
-    rows = f"(SELECT {ordinal or 'row_number() OVER () - 1'} AS _o, {columns} FROM {source})"
+    rows = f"(SELECT {ordinal or 'row_number() OVER () - 1'} AS _spire_row, {columns} FROM {source})"
     ends = sorted({*range(min(_ENDS, found.rows)), *range(max(0, found.rows - _ENDS), found.rows)})
     groups: list[list[tuple[int, str]]] = [
         [(row, "among the first rows" if row < _ENDS else "among the last rows") for row in ends],
@@ -103,11 +103,11 @@ def _strange(
     for name in fields:
         column, v = found.column(name), quoted(name)
         if 0 < column.nulls < column.rows:
-            wanted.append((0, f"{name} is null", f"min(_o, {_EACH}) FILTER ({v} IS NULL)"))
+            wanted.append((0, f"{name} is null", f"min(_spire_row, {_EACH}) FILTER ({v} IS NULL)"))
         if column.empties:
-            wanted.append((0, f"{name} is empty", f"min(_o, {_EACH}) FILTER ({v} = '')"))
+            wanted.append((0, f"{name} is empty", f"min(_spire_row, {_EACH}) FILTER ({v} = '')"))
         if column.longest > column.shortest:
-            at = f"min(_o, {_EACH}) FILTER (length({v}) = {{}})"
+            at = f"min(_spire_row, {_EACH}) FILTER (length({v}) = {{}})"
             wanted.append((1, f"{name} is the longest", at.format(column.longest)))
             wanted.append((1, f"{name} is the shortest", at.format(column.shortest)))
         rare = [
@@ -116,7 +116,7 @@ def _strange(
         # Where every value is rare, none is.
         if len(rare) < len(column.top):
             wanted += [
-                (2, f"{name} is a rare value", f"min(_o, 1) FILTER ({v} = {literal(top.value)})")
+                (2, f"{name} is a rare value", f"min(_spire_row, 1) FILTER ({v} = {literal(top.value)})")
                 for top in rare
             ]
     groups: list[list[tuple[int, str]]] = [[], [], []]
@@ -136,8 +136,8 @@ def _masks(
     step = max(1, found.rows // _MASKED_ROWS)
     columns = ", ".join(quoted(name) for name in fields)
     counted = connection.execute(
-        f"SELECT c, {mask('v')} AS m, min(_o) AS o, count(*) AS n FROM "
-        f"(SELECT * FROM {rows} WHERE hash(_o) % {step} = 0) UNPIVOT (v FOR c IN ({columns})) "
+        f"SELECT c, {mask('v')} AS m, min(_spire_row) AS o, count(*) AS n FROM "
+        f"(SELECT * FROM {rows} WHERE hash(_spire_row) % {step} = 0) UNPIVOT (v FOR c IN ({columns})) "
         f"WHERE v <> '' GROUP BY c, m QUALIFY row_number() OVER (PARTITION BY c ORDER BY n DESC, m) <= 8 "
         "ORDER BY c, n, m"
     ).fetchall()
@@ -147,6 +147,6 @@ def _masks(
 def _any(connection: duckdb.DuckDBPyConnection, rows: str, total: int, limit: int) -> list[int]:
     step = max(1, total // (limit * 4))
     found = connection.execute(
-        f"SELECT _o FROM {rows} WHERE hash(_o) % {step} = 0 ORDER BY hash(_o), _o LIMIT {limit}"
+        f"SELECT _spire_row FROM {rows} WHERE hash(_spire_row) % {step} = 0 ORDER BY hash(_spire_row), _spire_row LIMIT {limit}"
     ).fetchall()
     return [row for (row,) in found]

@@ -66,7 +66,7 @@ class _Scan:
 
     def run(self) -> Profile:
         self.count()
-        if self.rows:
+        if self.rows and self.fields:
             self.take_sample()
             self.find_shapes()
             self.find_dates()
@@ -128,13 +128,13 @@ class _Scan:
         """Keep some whole rows, chosen by the hash of their ordinal, as (column, row, trimmed value)."""
         step = max(1, self.rows // SAMPLE_ROWS)
         columns = ", ".join(quoted(name) for name in self.fields)
-        numbered = f"SELECT {self.ordinal} AS _o, {columns} FROM {self.source}"
-        picked = f"SELECT * FROM ({numbered}) WHERE hash(_o) % {step} = 0"
+        numbered = f"SELECT {self.ordinal} AS _spire_row, {columns} FROM {self.source}"
+        picked = f"SELECT * FROM ({numbered}) WHERE hash(_spire_row) % {step} = 0"
         if step > 1:
             # The ends of a file are where its strange rows are.
-            picked += f" OR _o < 100 OR _o >= {self.rows - 100}"
+            picked += f" OR _spire_row < 100 OR _spire_row >= {self.rows - 100}"
         self.connection.execute(
-            f"CREATE TEMP TABLE {self.sample} AS SELECT c, _o AS o, trim(v) AS v "
+            f"CREATE TEMP TABLE {self.sample} AS SELECT c, _spire_row AS o, trim(v) AS v "
             f"FROM ({picked}) UNPIVOT (v FOR c IN ({columns})) "
             f"WHERE trim(v) <> '' AND NOT {shapes.placeholder('trim(v)')}"
         )
@@ -200,9 +200,9 @@ class _Scan:
                 for i in range(len(names))
             )
             # Each test stands in one projection, so that the counts above it don't evaluate it again.
-            rows = f"SELECT {self.ordinal} AS _o, {trimmed} FROM {self.source}"
-            rows = f"SELECT _o, {blanks} FROM ({rows})"
-            rows = f"SELECT _o, {', '.join(f'v{i}' for i in range(len(names)))}, {', '.join(tests)} FROM ({rows})"
+            rows = f"SELECT {self.ordinal} AS _spire_row, {trimmed} FROM {self.source}"
+            rows = f"SELECT _spire_row, {blanks} FROM ({rows})"
+            rows = f"SELECT _spire_row, {', '.join(f'v{i}' for i in range(len(names)))}, {', '.join(tests)} FROM ({rows})"
             answers = iter(self.query(f"SELECT {', '.join(parts)} FROM ({rows})")[0])
             for name in names:
                 self.read_tests(name, answers)
@@ -231,7 +231,7 @@ class _Scan:
         counts += [
             f"count(*) FILTER ({v} IS NOT NULL AND {holds})",
             f"count(*) FILTER ({v} IS NOT NULL AND NOT {holds})",
-            f"arg_min({{'row': _o, 'value': left({v}, 200)}}, _o, 5) FILTER ({v} IS NOT NULL AND NOT {holds})",
+            f"arg_min({{'row': _spire_row, 'value': left({v}, 200)}}, _spire_row, 5) FILTER ({v} IS NOT NULL AND NOT {holds})",
         ]
         for j, read in enumerate(reads):
             others = " OR ".join(reads[:j] + reads[j + 1 :])
