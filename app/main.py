@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -38,7 +39,7 @@ def who() -> Principal | None:
 def signed_out() -> None:
     """The one thing to do without a sign-in."""
     st.title("You are signed out")
-    st.markdown("[Sign in](/sign-in)")
+    st.html('<a href="/sign-in" target="_self">Sign in</a>')
     st.stop()
 
 
@@ -67,7 +68,8 @@ def main() -> None:
         return
     page = st.navigation(pages)
     with st.sidebar:
-        st.markdown(f"{principal.name} · [Sign out](/auth/logout)")
+        # A link in markdown would open another tab.
+        st.html(f'{escape(principal.name)} · <a href="/auth/logout" target="_self">Sign out</a>')
     page.run()
 
 

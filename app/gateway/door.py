@@ -114,7 +114,7 @@ class Door:
         """A page with the button: a link alone, which anybody can plant, ends nothing."""
         body = (
             '<form method="post" action="/auth/logout"><button>Sign out</button></form>'
-            '<form method="post" action="/auth/logout-everywhere"><button>Sign out everywhere</button></form>'
+            '<form method="post" action="/auth/logout-everywhere"><button class="second">Sign out everywhere</button></form>'
             '<p><a href="/">Back</a></p>'
         )
         return markup.page("Sign out?", body)

@@ -122,7 +122,7 @@ def unserved() -> Iterator[Served]:
     served = make(folder)
     yield served
     if served.process.poll() is None:
-        served.stop(signal.SIGKILL)
+        served.stop()
     shutil.rmtree(folder, ignore_errors=True)
 
 
