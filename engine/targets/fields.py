@@ -5,9 +5,13 @@ from __future__ import annotations
 from engine.model import FieldType, TargetField
 
 
-def field(name: str, title: str, *synonyms: str, type: FieldType = FieldType.TEXT, **more: object) -> TargetField:
+def field(
+    name: str, title: str, *synonyms: str, type: FieldType = FieldType.TEXT, **more: object
+) -> TargetField:
     """A target field; synonyms are headers that mean it, in any language, in lower case."""
-    return TargetField.model_validate({"name": name, "title": title, "type": type, "synonyms": synonyms, **more})
+    return TargetField.model_validate(
+        {"name": name, "title": title, "type": type, "synonyms": synonyms, **more}
+    )
 
 
 def moment(name: str, title: str, *synonyms: str, **more: object) -> TargetField:
@@ -39,7 +43,9 @@ DESCRIPTION = field(
     "commentaire", "описание", "комментарий", "描述", "备注", "説明",
 )  # fmt: skip
 ALIASES = texts("aliases", "Aliases", "alias", "aka", "also known as", "other names", "synonyms")
-KILL_CHAIN = data("kill_chain_phases", "Kill chain phases", "kill chain", "killchain", "phase", "tactic", "tactics")
+KILL_CHAIN = data(
+    "kill_chain_phases", "Kill chain phases", "kill chain", "killchain", "phase", "tactic", "tactics"
+)
 FIRST_SEEN = moment(
     "first_seen", "First seen", "firstseen", "first_seen_utc", "first seen utc", "first observed", "first_observed",
     "date added", "dateadded", "first submission", "first_submission", "start", "zuerst gesehen", "erstmals gesehen",

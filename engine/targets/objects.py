@@ -25,17 +25,23 @@ def model(
 ) -> TargetModel:
     """A STIX object type: id and the common properties around its own."""
     fields = (CORE[0], *own, *CORE[1:])
-    return TargetModel(name=name, title=title, summary=summary, fields=fields, key=("id",), version=version, builtin=True)
+    return TargetModel(
+        name=name, title=title, summary=summary, fields=fields, key=("id",), version=version, builtin=True
+    )
 
 
 MOTIVES = (
     texts("goals", "Goals", "objectives"),
     field("resource_level", "Resource level", vocabulary="attack-resource-level-ov"),
-    field("primary_motivation", "Primary motivation", "motivation", "motive", vocabulary="attack-motivation-ov"),
+    field(
+        "primary_motivation", "Primary motivation", "motivation", "motive", vocabulary="attack-motivation-ov"
+    ),
     texts("secondary_motivations", "Secondary motivations"),
 )
 REFS = texts("object_refs", "Objects")
-EXTERNAL_ID = field("external_id", "Id in its catalogue", "technique id", "technique_id", "attack id", "mitre id", "t-code")
+EXTERNAL_ID = field(
+    "external_id", "Id in its catalogue", "technique id", "technique_id", "attack id", "mitre id", "t-code"
+)
 
 OBJECTS = (
     model("attack-pattern", "Attack pattern", "A way adversaries work: technique or tactic.",

@@ -59,7 +59,7 @@ def _take(field: str, source: str, *steps: Step) -> FieldMapping:
 def _special(model: str) -> Iterator[FieldMapping]:
     """The fields that are more than a property of the same name."""
     if model == "indicator":
-        known = Step(step="canonical", options={"kind": "indicator", "on_failure": "keep"})
+        known = Step(step="canonical", options={"kind": "indicator", "on_failure": "null"})
         yield _take("value", "pattern", Step(step="pattern_value"), known)
         yield _take("value_type", "pattern", Step(step="pattern_kind"))
         yield _take("original", "pattern", Step(step="pattern_value"))
@@ -69,7 +69,9 @@ def _special(model: str) -> Iterator[FieldMapping]:
         # A name that is no CVE is a name only: told by its shape, so that no row is refused for it.
         yield _take("cve", "name", Step(step="canonical", options={"kind": "cve", "on_failure": "null"}))
     elif model in ("attack-pattern", "course-of-action", "malware", "tool"):
-        yield _take("external_id", "external_references", Step(step="json_path", options={"path": "$[0].external_id"}))
+        yield _take(
+            "external_id", "external_references", Step(step="json_path", options={"path": "$[0].external_id"})
+        )
     elif model == "marking-definition":
         tlp = Step(step="map", options={"vocabulary": "tlp", "otherwise": "null"})
         yield _take("tlp", "id", tlp)
@@ -103,5 +105,7 @@ def stix_mappings() -> tuple[Mapping, ...]:
     first = ("indicator", "relationship", "observable")
     order = [*first, *(name for name in models if name not in (*first, "stix-object"))]
     observable = f"type IN ({', '.join(repr(name) for name in OBSERVABLE_TYPES)})"
-    branches = [_mapping(models[name], observable if name == "observable" else f"type = '{name}'") for name in order]
+    branches = [
+        _mapping(models[name], observable if name == "observable" else f"type = '{name}'") for name in order
+    ]
     return (*branches, _mapping(models["stix-object"], None))

@@ -12,13 +12,16 @@ LENGTHS = {"md5": 32, "sha1": 40, "sha224": 56, "sha256": 64, "sha384": 96, "sha
 
 def hex_form(length: int) -> Callable[[str], str]:
     """Lower-case hexadecimal of exactly that many digits."""
-    return lambda value: when(f"strlen({value}) = {length} AND {full(value, '[0-9a-fA-F]+')}", f"lower({value})")
+    return lambda value: when(
+        f"strlen({value}) = {length} AND {full(value, '[0-9a-fA-F]+')}", f"lower({value})"
+    )
 
 
 def ssdeep_form(value: str) -> str:
     """Block size, and two pieces of Base64; a file name behind a comma is dropped."""
     return when(
-        full(value, r"[0-9]+:[A-Za-z0-9+/]{3}[A-Za-z0-9+/]*:[A-Za-z0-9+/]+(?:,.*)?"), f"split_part({value}, ',', 1)"
+        full(value, r"[0-9]+:[A-Za-z0-9+/]{3}[A-Za-z0-9+/]*:[A-Za-z0-9+/]+(?:,.*)?"),
+        f"split_part({value}, ',', 1)",
     )
 
 

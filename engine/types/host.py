@@ -17,7 +17,9 @@ UNIX_ROOTS = (
     "bin|boot|dev|etc|home|lib|lib32|lib64|media|mnt|opt|proc|root|run|sbin|srv|sys|tmp|usr|var|"
     "Applications|Library|System|Users|Volumes|private|data|sdcard|storage"
 )
-WINDOWS_PATH = r"(?:[A-Za-z]:[\\/]|\\\\[^\\/:*?\"<>|\s][^\\/:*?\"<>|]*\\|%[A-Za-z_()0-9]+%\\)[^*?\"<>|\x00-\x1f]*"
+WINDOWS_PATH = (
+    r"(?:[A-Za-z]:[\\/]|\\\\[^\\/:*?\"<>|\s][^\\/:*?\"<>|]*\\|%[A-Za-z_()0-9]+%\\)[^*?\"<>|\x00-\x1f]*"
+)
 UNIX_PATH = rf"/(?:{UNIX_ROOTS})(?:/[^\x00-\x1f]*)?|~/[^\x00-\x1f]+"
 ABSOLUTE = r"[/~][^\x00-\x1f]*"
 FILE_NAME = r"[^\\/:*?\"<>|\x00-\x1f]+"
@@ -64,7 +66,6 @@ def registry_form(value: str) -> str:
 
 def _start(short: str) -> str:
     return literal(rf"(?i)^\\?(?:{short}):?")
-
 
 
 def mutex_form(value: str) -> str:

@@ -34,7 +34,8 @@ def stix_id_form(value: str) -> str:
 def bitcoin_form(value: str) -> str:
     """The address, its checksum verified; Bech32 in lower case."""
     return when(
-        f"strlen({value}) BETWEEN 25 AND 90 AND {full(value, f'{BASE58_SHAPE}|{BECH32_SHAPE}')}", f"spire_bitcoin({value})"
+        f"strlen({value}) BETWEEN 25 AND 90 AND {full(value, f'{BASE58_SHAPE}|{BECH32_SHAPE}')}",
+        f"spire_bitcoin({value})",
     )
 
 

@@ -41,7 +41,9 @@ def ipv6_form(value: str) -> str:
 def cidr_form(value: str) -> str:
     """The network: 10.1.2.3/8 is 10.0.0.0/8."""
     six = f"contains({value}, ':') AND {full(value, SIX + '/[0-9]{1,3}')}"
-    return f"CASE WHEN {is_network4(value)} THEN {_network4(value)} WHEN {six} THEN spire_network6({value}) END"
+    return (
+        f"CASE WHEN {is_network4(value)} THEN {_network4(value)} WHEN {six} THEN spire_network6({value}) END"
+    )
 
 
 def is_network4(value: str) -> str:
@@ -105,7 +107,11 @@ def is_delegated(value: str) -> str:
 
 def is_domain(value: str) -> str:
     """SQL: a domain under a top-level domain that exists; what a bare name must be to be taken for one."""
-    odd = let("d", f"spire_idn({value})", lambda name: f"{full(name, NAME)} AND {_fits(name)} AND contains({name}, '.xn--')")
+    odd = let(
+        "d",
+        f"spire_idn({value})",
+        lambda name: f"{full(name, NAME)} AND {_fits(name)} AND contains({name}, '.xn--')",
+    )
     plain = _lowered(value)
     return (
         f"CASE WHEN strlen({value}) > 1024 THEN false "
@@ -164,7 +170,9 @@ def _host(value: str) -> str:
         f"CASE WHEN {_is_ascii(value)} THEN {_lowered(value)} ELSE spire_idn({value}) END",
         lambda n: when(f"{full(n, HOST)} AND {_fits(n)} AND NOT {full(n, '(?:.*[.])?[0-9]+')}", n),
     )
-    return f"CASE WHEN starts_with({value}, '[') THEN {six} WHEN {is_ipv4(value)} THEN {value} ELSE {name} END"
+    return (
+        f"CASE WHEN starts_with({value}, '[') THEN {six} WHEN {is_ipv4(value)} THEN {value} ELSE {name} END"
+    )
 
 
 def email_form(value: str) -> str:

@@ -153,7 +153,9 @@ def pattern_observables(pattern: str) -> str:
     )
     pairs = f"regexp_extract_all({pattern}, {literal('(?s)' + EQUALS)})"
     several = f"CAST(to_json(list_transform({pairs}, lambda spire_e: {entry})) AS VARCHAR)"
-    return f"CASE WHEN {simple} THEN {one} WHEN {full(pattern, DECOMPOSABLE)} THEN {when(balanced, several)} END"
+    return (
+        f"CASE WHEN {simple} THEN {one} WHEN {full(pattern, DECOMPOSABLE)} THEN {when(balanced, several)} END"
+    )
 
 
 def _balanced(text: str, opening: str, closing: str) -> str:

@@ -11,8 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.types.digest import LENGTHS, hex_form, ssdeep_form, tlsh_form
-from engine.types.host import is_known_path, is_named_file, is_registry_key, is_user_agent, is_yara, registry_form
-from engine.types.identifier import UUID, bitcoin_form, cve_form, cwe_form, ethereum_form, stix_id_form, uuid_form
+from engine.types.host import (
+    is_known_path,
+    is_named_file,
+    is_registry_key,
+    is_user_agent,
+    is_yara,
+    registry_form,
+)
+from engine.types.identifier import (
+    UUID,
+    bitcoin_form,
+    cve_form,
+    cwe_form,
+    ethereum_form,
+    stix_id_form,
+    uuid_form,
+)
 from engine.types.network import (
     SIX,
     asn_form,
@@ -59,9 +74,7 @@ def looks_form(clean: str) -> str:
 def _tree(v: str, leaf: Leaf) -> str:
     digests = " ".join(f"WHEN {length} THEN {leaf(name, f'lower({v})')}" for name, length in LENGTHS.items())
     hexadecimal = f"strlen({v}) IN (32, 40, 56, 62, 64, 70, 96, 128) AND {full(v, '[0-9a-fA-F]+')}"
-    digest = (
-        f"CASE strlen({v}) {digests} WHEN 62 THEN {leaf('jarm', hex_form(62)(v))} ELSE {leaf('tlsh', tlsh_form(v))} END"
-    )
+    digest = f"CASE strlen({v}) {digests} WHEN 62 THEN {leaf('jarm', hex_form(62)(v))} ELSE {leaf('tlsh', tlsh_form(v))} END"
     yara = f"WHEN {is_yara(v)} THEN {leaf('yara', v)}"
     return (
         f"CASE WHEN {v} IS NULL OR strlen({v}) < 3 THEN NULL "

@@ -70,7 +70,9 @@ def defang(value: str) -> str:
 
     def body(plain: str) -> str:
         host = rf"regexp_extract({plain}, '^[^/?#]*//[^/?#]*')"
-        scheme = rf"regexp_replace(regexp_replace(replace({host}, '.', '[.]'), '^http', 'hxxp'), '^ftp', 'fxp')"
+        scheme = (
+            rf"regexp_replace(regexp_replace(replace({host}, '.', '[.]'), '^http', 'hxxp'), '^ftp', 'fxp')"
+        )
         six = full(plain, "[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(?:/[0-9]+)?")
         return (
             f"CASE WHEN contains({plain}, '://') THEN {scheme} || substr({plain}, length({host}) + 1) "

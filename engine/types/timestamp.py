@@ -61,8 +61,10 @@ def _shifted(text: str) -> str:
     return let(
         "z",
         text,
-        lambda t: f"CASE WHEN regexp_matches({t}, '[+-][0-9:]{{2,6}}$') AND contains({t}, ':') "
-        f"THEN make_timestamp(epoch_us(TRY_CAST({t} AS TIMESTAMPTZ))) ELSE TRY_CAST({t} AS TIMESTAMP) END",
+        lambda t: (
+            f"CASE WHEN regexp_matches({t}, '[+-][0-9:]{{2,6}}$') AND contains({t}, ':') "
+            f"THEN make_timestamp(epoch_us(TRY_CAST({t} AS TIMESTAMPTZ))) ELSE TRY_CAST({t} AS TIMESTAMP) END"
+        ),
     )
 
 
@@ -91,7 +93,10 @@ def _named(text: str) -> str:
 def _ordered(text: str, order: Order) -> str:
     tidy = rf"regexp_replace(regexp_replace({text}, '[./-]', '/', 'g'), ' ?(UTC|GMT|Z)$', '')"
     formats = [
-        form.format("/") + clock for form in (NUMERIC[order], SHORT[order]) for clock in CLOCKS if "." not in clock
+        form.format("/") + clock
+        for form in (NUMERIC[order], SHORT[order])
+        for clock in CLOCKS
+        if "." not in clock
     ]
     return f"try_strptime({tidy}, [{literals(formats)}])"
 
@@ -112,7 +117,9 @@ def date_order(value: str) -> str:
     """SQL: the order a numeric date must have: `ymd`, `dmy`, `mdy`, `either` where both fit, or NULL."""
 
     def body(text: str) -> str:
-        part = [f"TRY_CAST(regexp_extract({text}, '^([0-9]+)[./-]([0-9]+)[./-]', {i}) AS INTEGER)" for i in (1, 2)]
+        part = [
+            f"TRY_CAST(regexp_extract({text}, '^([0-9]+)[./-]([0-9]+)[./-]', {i}) AS INTEGER)" for i in (1, 2)
+        ]
         return (
             f"CASE WHEN {full(text, '[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}(?:[ T].*)?')} THEN 'ymd' "
             f"WHEN {full(text, '[0-9]{1,2}[./-][0-9]{1,2}[./-](?:[0-9]{2}|[0-9]{4})(?:[ T].*)?')} THEN "

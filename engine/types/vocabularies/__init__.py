@@ -15,7 +15,10 @@ COUNTRY = Vocabulary(
     "Country",
     "ISO 3166-1",
     tuple(COUNTRIES),
-    {**{name.lower(): code for code, name in COUNTRIES.items()}, **{c.lower(): two for c, two in ALPHA3.items()}},
+    {
+        **{name.lower(): code for code, name in COUNTRIES.items()},
+        **{c.lower(): two for c, two in ALPHA3.items()},
+    },
 )
 
 VOCABULARIES: dict[str, Vocabulary] = {

@@ -33,7 +33,17 @@ _WORDS = {
     spelt.format(word): value
     for value, words in _NAMES.items()
     for word in words
-    for spelt in ("{0}", "tlp:{0}", "tlp-{0}", "tlp {0}", "tlp_{0}", "tlp{0}", "tlp: {0}", 'tlp="{0}"', 'tlp:"{0}"')
+    for spelt in (
+        "{0}",
+        "tlp:{0}",
+        "tlp-{0}",
+        "tlp {0}",
+        "tlp_{0}",
+        "tlp{0}",
+        "tlp: {0}",
+        'tlp="{0}"',
+        'tlp:"{0}"',
+    )
 }
 
 TLP = Vocabulary(
