@@ -93,7 +93,8 @@ class _Reader:
         if block.huge:
             self.to_skip = max(self.to_skip - 1, 0)
             fault = Fault(block.first_line, block.data, "a line too long to read; this is its beginning")
-            return Chunk("csv", b"", 0, block.first_line, faults=(fault,), columns=self.columns)
+            end = block.offset + block.consumed
+            return Chunk("csv", b"", 0, block.first_line, faults=(fault,), columns=self.columns, end=end)
         text = decoded(block.data, self.encoding)
         start = self._preamble(text, block)
         out = self._written_as(text)

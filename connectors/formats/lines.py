@@ -149,9 +149,9 @@ def blocks(
             if len(carry) < _RUNAWAY:
                 want = len(carry) * 2
                 continue
-            block = Block(carry[:KEPT_OF_A_HUGE_LINE], offset, first_line, False, huge=True)
+            start = carry[:KEPT_OF_A_HUGE_LINE]
             skipped, carry = _skip_line(stream, carry, width, encoding)
-            yield block
+            yield Block(start, offset, first_line, False, huge=True, consumed=skipped, lines_used=1)
             offset, first_line, want = offset + skipped, first_line + 1, size
             continue
         block = Block(data[:stop] if stop < len(data) else data, offset, first_line, ended)

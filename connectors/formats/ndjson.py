@@ -30,7 +30,7 @@ class Ndjson:
         objects, lines = sampled(stream)
         if not objects or (lines < 2 and not name.lower().endswith((".ndjson", ".jsonl"))):
             return None
-        if len(objects) * 3 < lines:
+        if len(objects) * 3 < lines and not _first_is_object(stream):
             return None
         return Shape(format=self.name, fields=fields_of(objects))
 
@@ -42,6 +42,13 @@ class Ndjson:
             chunk = _read(block)
             if chunk.rows or chunk.faults:
                 yield chunk
+
+
+def _first_is_object(stream: BinaryIO) -> bool:
+    stream.seek(0)
+    head = fill(stream, HEAD)
+    first = head[bom(head)[0] :].lstrip().partition(b"\n")[0]
+    return not reason(first)
 
 
 def sampled(stream: BinaryIO) -> tuple[list[dict[str, object]], int]:
@@ -70,7 +77,7 @@ def _read(block: Block) -> Chunk:
         fault = Fault(
             block.first_line, block.data, f"longer than {OBJECT_BYTES:,} bytes; this is its beginning"
         )
-        return Chunk("lines", b"", 0, block.first_line, faults=(fault,))
+        return Chunk("lines", b"", 0, block.first_line, faults=(fault,), end=block.offset + block.consumed)
     lines = lines_of(block.data)
     block.consumed, block.lines_used = len(block.data), len(lines)
     faults = _faults(block.data, lines)
