@@ -11,12 +11,13 @@ import httpx
 import streamlit as st
 
 from app.auth import Principal, cookie_name
-from app.client import TIMEOUT, Client
+from app.client import Client
 from app.gateway.application import current
 from app.roles import Permission
 from app.settings import Settings
 from engine.errors import SpireError
 
+TIMEOUT = httpx.Timeout(connect=10.0, read=960.0, write=120.0, pool=30.0)
 NEEDS = {
     Permission.WORK: "Needs the analyst role.",
     Permission.BUILD: "Needs the engineer role.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from html import escape
@@ -20,8 +21,10 @@ PAGES = APP.parent / "pages"
 
 @lru_cache(maxsize=1)
 def _style() -> str:
-    tokens = (APP / "static" / "tokens.css").read_text()
-    return f"<style>{tokens}{(APP / 'widgets' / 'style.css').read_text()}</style>"
+    tokens, own = APP / "static" / "tokens.css", APP / "widgets" / "style.css"
+    # A comment that names a tag makes the browser's sanitiser drop the whole style.
+    css = re.sub(r"/\*.*?\*/", "", tokens.read_text() + own.read_text(), flags=re.DOTALL)
+    return f"<style>{css}</style>"
 
 
 def draw(page: Callable[[], None]) -> None:
