@@ -22,12 +22,19 @@ def needs(client: Client) -> list[tuple[Row, str, dict[str, object]]]:
         rows = sum(cause.rows for cause in causes)
         if rows:
             cells: list[Cell] = [
-                cell(f"{words.count(rows, 'reject')} in {name}", sub=words.count(len(causes), "cause"), tone="b"),
+                cell(
+                    f"{words.count(rows, 'reject')} in {name}",
+                    sub=words.count(len(causes), "cause"),
+                    tone="b",
+                ),
                 cell("Repair", act="repair"),
             ]
             found.append((Row(f"rejects-{id}", cells, go=False), "quarantine", {"pipeline": id}))
         if pipeline.last_run is None:
-            cells = [cell(f"{name} has not run yet", sub="saved, nothing in the store", tone="b"), cell("Open", act="open")]
+            cells = [
+                cell(f"{name} has not run yet", sub="saved, nothing in the store", tone="b"),
+                cell("Open", act="open"),
+            ]
             found.append((Row(f"fresh-{id}", cells, go=False), "mapping", {"pipeline": id}))
             continue
         last = client.run(pipeline.last_run)
@@ -66,7 +73,13 @@ def ran(client: Client) -> None:
         for run in client.runs(limit=6).runs
     ]
     with frame.panel("Ran", key="ran", flush=True):
-        columns = [Column("Pipeline"), Column("When"), Column("Read", right=True), Column("Ledger"), Column("Result")]
+        columns = [
+            Column("Pipeline"),
+            Column("When"),
+            Column("Read", right=True),
+            Column("Ledger"),
+            Column("Result"),
+        ]
         chosen = listing("Last runs", columns, rows, key="ran-list", none="No run yet.")
     if chosen.opened:
         frame.go("runs", run=chosen.opened)
@@ -95,7 +108,12 @@ def next_runs(client: Client) -> None:
         if time is not None
     ]
     with frame.panel("Runs next", key="next", flush=True):
-        columns = [Column("Here", width="56px"), Column("UTC", width="56px"), Column("Pipeline"), Column("When", right=True)]
+        columns = [
+            Column("Here", width="56px"),
+            Column("UTC", width="56px"),
+            Column("Pipeline"),
+            Column("When", right=True),
+        ]
         listing("Runs next", columns, rows, key="next-list", none="Nothing is scheduled.")
 
 
@@ -124,13 +142,22 @@ def page() -> None:
         intake(client, key="home")
         return
     waiting = needs(client)
-    title = f"{words.count(len(waiting), 'thing')} {'needs' if len(waiting) == 1 else 'need'} you" if waiting else "All is well"
+    title = (
+        f"{words.count(len(waiting), 'thing')} {'needs' if len(waiting) == 1 else 'need'} you"
+        if waiting
+        else "All is well"
+    )
     told = f"{words.count(state.pipelines, 'pipeline')}, {words.count(sum(state.records.values()), 'record')} in the store."
     if state.running:
         told += f" {words.count(len(state.running), 'run')} under way."
     actions = frame.head(title, told)
     with actions:
-        if st.button("Add a source", type="primary", disabled=not access.may(Permission.WORK), help=access.why_not(Permission.WORK)):
+        if st.button(
+            "Add a source",
+            type="primary",
+            disabled=not access.may(Permission.WORK),
+            help=access.why_not(Permission.WORK),
+        ):
             frame.go("sources")
     left, right = st.columns([6, 5], gap="small")
     with left:

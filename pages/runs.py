@@ -43,7 +43,17 @@ def overview(client: Client) -> None:
                 href=f"/runs?run={run.run}",
             )
         )
-    heads = [Column("Run"), Column("Pipeline"), Column("When"), Column("Took", right=True), Column("Read", right=True), Column("Ledger"), Column("Rejects", right=True), Column("Result"), Column("By")]
+    heads = [
+        Column("Run"),
+        Column("Pipeline"),
+        Column("When"),
+        Column("Took", right=True),
+        Column("Read", right=True),
+        Column("Ledger"),
+        Column("Rejects", right=True),
+        Column("Result"),
+        Column("By"),
+    ]
     with frame.panel(key="runs", flush=True):
         chosen = listing("Runs", heads, rows, key="run-list", none="No run yet. Map a source and run it.")
     if chosen.opened:
@@ -58,7 +68,12 @@ def detail(client: Client, number: int) -> None:
     pipeline = next((p for p in client.pipelines() if p.pipeline.id == run.pipeline), None)
     name = pipeline.pipeline.name if pipeline else run.pipeline
     told, tone = outcome(run)
-    chips = [(told if run.state != "finished" else "Finished, books balance" if run.ledger.balanced else told, "ok" if run.state == "finished" and run.ledger.balanced else tone)]
+    chips = [
+        (
+            told if run.state != "finished" else "Finished, books balance" if run.ledger.balanced else told,
+            "ok" if run.state == "finished" and run.ledger.balanced else tone,
+        )
+    ]
     if run.ledger.rejected and run.state == "finished":
         chips.append((f"{run.ledger.rejected:,} rejected", "bad"))
     took = f", took {words.seconds((run.finished - run.started).total_seconds())}" if run.finished else ""
@@ -75,7 +90,9 @@ def detail(client: Client, number: int) -> None:
     if run.error:
         error = run.error
         parts = [escape(str(error.get(k))) for k in ("where", "detail", "action") if error.get(k)]
-        st.html(f'<div class="sp-notice" role="alert"><b>{escape(str(error.get("title", "It did not finish.")))}</b> {"<br>".join(parts)}</div>')
+        st.html(
+            f'<div class="sp-notice" role="alert"><b>{escape(str(error.get("title", "It did not finish.")))}</b> {"<br>".join(parts)}</div>'
+        )
     picture(run.ledger)
     left, right = st.columns([9, 7], gap="small")
     with left:
@@ -93,7 +110,9 @@ def detail(client: Client, number: int) -> None:
 
 def done(client: Client, run: Any) -> None:
     """What next: repair where something waits, else look at the records."""
-    waiting = sum(cause.rows for cause in client.causes(run=run.run, propose=False)) if run.ledger.rejected else 0
+    waiting = (
+        sum(cause.rows for cause in client.causes(run=run.run, propose=False)) if run.ledger.rejected else 0
+    )
     if st.button("See the records", type="secondary" if waiting else "primary"):
         frame.go("explorer", run=run.run)
     if waiting and st.button(f"Repair {words.count(waiting, 'reject')}", type="primary"):
@@ -111,7 +130,9 @@ def watch(number: int) -> None:
     rate = f", {progress.rate:,.0f} rows a second" if progress else ""
     left = f", about {words.seconds(progress.left)} left" if progress and progress.left is not None else ""
     share = progress.share if progress else None
-    text = f"{words.count(rows, 'row')} read{rate}{left}" + (". Cancelling after this batch." if progress and progress.cancelling else "")
+    text = f"{words.count(rows, 'row')} read{rate}{left}" + (
+        ". Cancelling after this batch." if progress and progress.cancelling else ""
+    )
     if share is not None:
         st.progress(min(max(share, 0.0), 1.0), text=text)
     else:
@@ -126,7 +147,12 @@ def causes(client: Client, run: Any) -> None:
         Row(
             str(cause.first),
             [
-                cell(cause.reason, tone="b", sub=", ".join(f"“{e.raw.strip()[:40]}”" for e in cause.examples[:1]), hint=cause.explanation),
+                cell(
+                    cause.reason,
+                    tone="b",
+                    sub=", ".join(f"“{e.raw.strip()[:40]}”" for e in cause.examples[:1]),
+                    hint=cause.explanation,
+                ),
                 figure(cause.rows),
                 cell(bar=cause.rows / most),
                 cell(cause.proposals[0].title if cause.proposals else "Open the rows", act="open"),
@@ -137,13 +163,27 @@ def causes(client: Client, run: Any) -> None:
     ]
     with frame.panel("Rejects by cause", "with the next action", key="causes", flush=True):
         none = "None waiting." if run.ledger.rejected else "None. Every row was good or left out on purpose."
-        chosen = listing("Rejects by cause", [Column(), Column(right=True), Column(), Column(right=True)], rows, key="cause-list", none=none, height=320)
+        chosen = listing(
+            "Rejects by cause",
+            [Column(), Column(right=True), Column(), Column(right=True)],
+            rows,
+            key="cause-list",
+            none=none,
+            height=320,
+        )
     if chosen.row:
         frame.go("quarantine", run=run.run, cause=chosen.row)
     warned = [f for f in run.findings if f.severity == "warn"]
     if warned:
         with frame.panel("Warnings", "kept, but worth a look", key="warnings", flush=True):
-            told = [Row(f"{f.rule}-{f.field}", [cell(f.message, tone="b", sub=f.field or ""), figure(f.rows)], go=False) for f in warned]
+            told = [
+                Row(
+                    f"{f.rule}-{f.field}",
+                    [cell(f.message, tone="b", sub=f.field or ""), figure(f.rows)],
+                    go=False,
+                )
+                for f in warned
+            ]
             listing("Warnings", [Column(), Column(right=True)], told, key="warning-list")
 
 
@@ -154,11 +194,15 @@ def lineage(run: Any, name: str, pipeline: Any) -> None:
         if payload
         else "<b>No payload</b>"
     )
-    targets = ", ".join(dict.fromkeys(m.target for m in pipeline.pipeline.mappings)) if pipeline else "records"
+    targets = (
+        ", ".join(dict.fromkeys(m.target for m in pipeline.pipeline.mappings)) if pipeline else "records"
+    )
     short = targets if len(targets) < 40 else words.count(len(pipeline.pipeline.mappings), "target model")
     written = run.ledger.inserted + run.ledger.updated
     arrow = '<span class="ar" aria-hidden="true">→</span>'
-    sealed = f"<b>{words.count(len(run.payloads), 'payload')}</b><br><span class='s m'>sealed as received</span>"
+    sealed = (
+        f"<b>{words.count(len(run.payloads), 'payload')}</b><br><span class='s m'>sealed as received</span>"
+    )
     mapped = f"<b>{escape(name)}</b><br><span class='s m'>version {run.version}</span>"
     kept = f"<b>{escape(short)}</b><br><span class='s m'>{words.count(written, 'version')} written</span>"
     parts = arrow.join(f"<div>{part}</div>" for part in (first, sealed, mapped, kept))

@@ -15,12 +15,25 @@ from app.widgets.intake import connector_form, intake
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import run_source
 
-NAMES = {"csv": "CSV", "json": "JSON", "ndjson": "NDJSON", "xml": "XML", "excel": "Excel", "xlsx": "Excel", "parquet": "Parquet", "stix": "STIX bundle", "misp": "MISP event"}
+NAMES = {
+    "csv": "CSV",
+    "json": "JSON",
+    "ndjson": "NDJSON",
+    "xml": "XML",
+    "excel": "Excel",
+    "xlsx": "Excel",
+    "parquet": "Parquet",
+    "stix": "STIX bundle",
+    "misp": "MISP event",
+}
 
 
 def overview(client: Client) -> None:
     found = client.sources()
-    frame.head("Sources", f"{words.count(len(found), 'source')}. A source is a place payloads come from and how they are read.")
+    frame.head(
+        "Sources",
+        f"{words.count(len(found), 'source')}. A source is a place payloads come from and how they are read.",
+    )
     used = {p.pipeline.source: p for p in client.pipelines()}
     rows = []
     for view in found:
@@ -35,15 +48,26 @@ def overview(client: Client) -> None:
                     cell(NAMES.get(shape.format, shape.format) if shape else "not read yet"),
                     figure(len(shape.fields) if shape else 0),
                     cell(words.size(payload.size) if payload else "none"),
-                    cell(pipeline.pipeline.name if pipeline else "not mapped", tone="" if pipeline else "wait"),
+                    cell(
+                        pipeline.pipeline.name if pipeline else "not mapped", tone="" if pipeline else "wait"
+                    ),
                     cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
                 ],
                 href=f"/sources?source={source.id}",
             )
         )
     with frame.panel(key="sources", flush=True):
-        heads = [Column("Source"), Column("Format"), Column("Fields", right=True), Column("Last payload", right=True), Column("Pipeline"), Column("Changed")]
-        chosen = listing("Sources", heads, rows, key="source-list", none="None yet. Bring something in below.")
+        heads = [
+            Column("Source"),
+            Column("Format"),
+            Column("Fields", right=True),
+            Column("Last payload", right=True),
+            Column("Pipeline"),
+            Column("Changed"),
+        ]
+        chosen = listing(
+            "Sources", heads, rows, key="source-list", none="None yet. Bring something in below."
+        )
     if chosen.opened:
         frame.go("sources", source=chosen.opened)
     intake(client, key="sources")
@@ -55,15 +79,23 @@ def detail(client: Client, id: str) -> None:
     view = client.source(id)
     source, shape = view.source, view.source.shape
     if shape is None:
-        frame.head(source.name, "This source has not been read yet.", crumb='<a href="/sources" target="_self">Sources</a>')
+        frame.head(
+            source.name,
+            "This source has not been read yet.",
+            crumb='<a href="/sources" target="_self">Sources</a>',
+        )
         return
     preview = client.source_preview(id, 50)
-    kind = NAMES.get(shape.format, shape.format) + (f", {shape.compression}" if shape.compression != "none" else "")
+    kind = NAMES.get(shape.format, shape.format) + (
+        f", {shape.compression}" if shape.compression != "none" else ""
+    )
     told = [kind, words.count(len(shape.fields), "field")]
     if view.payload:
         told.append(f"{escape(view.payload.name)}, {words.size(view.payload.size)}, sealed as received")
     chips = [("describes itself", "ok")] if shape.mappings else []
-    actions = frame.head(source.name, ". ".join(told), crumb='<a href="/sources" target="_self">Sources</a>', chips=chips)
+    actions = frame.head(
+        source.name, ". ".join(told), crumb='<a href="/sources" target="_self">Sources</a>', chips=chips
+    )
     with actions:
         buttons(client, source)
     banner(preview)
@@ -109,11 +141,25 @@ def banner(preview: Any) -> None:
         )
     if preview.faults:
         rows = [
-            Row(str(i), [figure(fault.line), cell(fault.raw, tone="mono", hint=fault.raw), cell(fault.reason, tone="bad")], go=False)
+            Row(
+                str(i),
+                [
+                    figure(fault.line),
+                    cell(fault.raw, tone="mono", hint=fault.raw),
+                    cell(fault.reason, tone="bad"),
+                ],
+                go=False,
+            )
             for i, fault in enumerate(preview.faults)
         ]
         with st.expander(f"The {words.count(len(preview.faults), 'line')} that can't be read"):
-            listing("Faults", [Column("Line", right=True), Column("As it stands"), Column("Why")], rows, key="faults", height=240)
+            listing(
+                "Faults",
+                [Column("Line", right=True), Column("As it stands"), Column("Why")],
+                rows,
+                key="faults",
+                height=240,
+            )
 
 
 def profile(client: Client, id: str) -> None:
@@ -138,7 +184,14 @@ def profile(client: Client, id: str) -> None:
 def rows_of(preview: Any) -> None:
     heads = [Column("Line", right=True), *(Column(name) for name in preview.fields)]
     rows = [
-        Row(str(row.line), [figure(row.line, tone="muted"), *(cell(row.values.get(name), hint=row.values.get(name) or "") for name in preview.fields)], go=False)
+        Row(
+            str(row.line),
+            [
+                figure(row.line, tone="muted"),
+                *(cell(row.values.get(name), hint=row.values.get(name) or "") for name in preview.fields),
+            ],
+            go=False,
+        )
         for row in preview.rows
     ]
     with frame.panel("Rows", preview.extent, key="rows", flush=True):
@@ -147,7 +200,12 @@ def rows_of(preview: Any) -> None:
 
 def other_format(client: Client, source: Any) -> None:
     formats = sorted(set(NAMES) - {"excel"})
-    format = st.selectbox("Format", formats, index=formats.index(source.shape.format) if source.shape.format in formats else 0, format_func=lambda f: NAMES[f])
+    format = st.selectbox(
+        "Format",
+        formats,
+        index=formats.index(source.shape.format) if source.shape.format in formats else 0,
+        format_func=lambda f: NAMES[f],
+    )
     off = access.why_not(Permission.WORK)
     if st.button("Read it as this", disabled=off is not None, help=off):
         client.change_source(source.id, format=format)
@@ -157,15 +215,23 @@ def other_format(client: Client, source: Any) -> None:
 def more(client: Client, source: Any, shape: Any) -> None:
     if source.connector == "upload":
         st.caption("A newer file of this source: its fields and mapping stay, the next run reads it.")
-        for receipt in dropzone(access.tenant(), key="newer", told="The newer file", off=not access.may(Permission.WORK))[:1]:
+        for receipt in dropzone(
+            access.tenant(), key="newer", told="The newer file", off=not access.may(Permission.WORK)
+        )[:1]:
             client.change_source(source.id, payload=receipt["payload"])
             frame.tell(f"{receipt['name']} is what this source reads now.")
             st.rerun()
-    if st.button("Check the connection", disabled=not access.may(Permission.WORK), help=access.why_not(Permission.WORK)):
+    if st.button(
+        "Check the connection", disabled=not access.may(Permission.WORK), help=access.why_not(Permission.WORK)
+    ):
         for stage in client.check_source(source.id).stages:
             mark = "okt" if stage.ok else "bt"
-            st.html(f'<span class="{mark}"><b>{escape(stage.name)}</b></span> {escape(stage.detail)} {escape(stage.action)}')
-    if st.button("Delete this source", disabled=not access.may(Permission.BUILD), help=access.why_not(Permission.BUILD)):
+            st.html(
+                f'<span class="{mark}"><b>{escape(stage.name)}</b></span> {escape(stage.detail)} {escape(stage.action)}'
+            )
+    if st.button(
+        "Delete this source", disabled=not access.may(Permission.BUILD), help=access.why_not(Permission.BUILD)
+    ):
         client.delete_source(source.id)
         frame.tell(f"{source.name} was deleted. Its payloads, runs and records stay.")
         frame.go("sources")

@@ -27,7 +27,9 @@ def raw_lines(lines: list[str], dialect: Any) -> None:
     for number, line in enumerate(lines, 1):
         left_out = number <= skipped or (comment and line.startswith(comment))
         shown += f'<div class="{"out" if left_out else ""}"><i>{number}</i>{escape(line.rstrip())}</div>'
-    st.html(f'<div class="sp-raw" tabindex="0" role="region" aria-label="First lines as they stand">{shown}</div>')
+    st.html(
+        f'<div class="sp-raw" tabindex="0" role="region" aria-label="First lines as they stand">{shown}</div>'
+    )
 
 
 def dialect_form(client: Client, source: Any, version: int) -> None:
@@ -37,7 +39,10 @@ def dialect_form(client: Client, source: Any, version: int) -> None:
     with st.form(f"dialect-{source.id}-{version}", border=False):
         one, two, three, four = st.columns(4, gap="small")
         known = [dialect.delimiter] if dialect.delimiter not in DELIMITERS else []
-        delimiters, quotes = [*DELIMITERS, *known], [*QUOTES, *([dialect.quote] if dialect.quote not in QUOTES else [])]
+        delimiters, quotes = (
+            [*DELIMITERS, *known],
+            [*QUOTES, *([dialect.quote] if dialect.quote not in QUOTES else [])],
+        )
         encodings = [*ENCODINGS, *([dialect.encoding] if dialect.encoding not in ENCODINGS else [])]
         delimiter = one.selectbox(
             "Delimiter", delimiters, index=delimiters.index(dialect.delimiter),
@@ -65,7 +70,9 @@ def dialect_form(client: Client, source: Any, version: int) -> None:
 
 def options_form(client: Client, source: Any, version: int) -> None:
     """Options of formats that are no text tables: the sheet, the record path."""
-    plain = {name: value for name, value in source.shape.options.items() if isinstance(value, str | int | bool)}
+    plain = {
+        name: value for name, value in source.shape.options.items() if isinstance(value, str | int | bool)
+    }
     if not plain:
         return
     st.html(heading("Options of the format"))

@@ -11,7 +11,9 @@ import streamlit as st
 FROM_FIELDS = {"kind_field", "within"}
 
 
-def form(schema: dict[str, Any], values: dict[str, Any], *, key: str, fields: Collection[str] = ()) -> dict[str, Any]:
+def form(
+    schema: dict[str, Any], values: dict[str, Any], *, key: str, fields: Collection[str] = ()
+) -> dict[str, Any]:
     """Draw one input per property and give what they hold; what stands at its default is left out.
 
     `fields` are the source fields on offer, for properties that name some.
@@ -53,21 +55,31 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
         return st.text_input(label, value=value or "", key=key, help=help, type="password") or None
     if "enum" in told:
         options = list(told["enum"])
-        return st.selectbox(label, options, index=options.index(value) if value in options else 0, key=key, help=help)
+        return st.selectbox(
+            label, options, index=options.index(value) if value in options else 0, key=key, help=help
+        )
     if kind == "boolean":
         return st.checkbox(label, value=bool(value), key=key, help=help)
     if kind in ("integer", "number"):
         step = 1 if kind == "integer" else None
-        number = st.number_input(label, value=value, step=step, key=key, help=help, format="%d" if step else None)
+        number = st.number_input(
+            label, value=value, step=step, key=key, help=help, format="%d" if step else None
+        )
         return int(number) if number is not None and kind == "integer" else number
     if kind == "array":
         if name == "fields" and fields:
-            return st.multiselect(label, fields, default=[f for f in value or [] if f in fields], key=key, help=help)
+            return st.multiselect(
+                label, fields, default=[f for f in value or [] if f in fields], key=key, help=help
+            )
         lines = [value] if isinstance(value, str) else value or []
-        text = st.text_area(label, value="\n".join(map(str, lines)), key=key, height=80, help=help or "One a line.")
+        text = st.text_area(
+            label, value="\n".join(map(str, lines)), key=key, height=80, help=help or "One a line."
+        )
         return [line for line in text.splitlines() if line.strip()] or None
     if kind == "object":
-        text = st.text_area(label, value=_pairs(value), key=key, height=100, help=help or "One `from = to` a line.")
+        text = st.text_area(
+            label, value=_pairs(value), key=key, height=100, help=help or "One `from = to` a line."
+        )
         return _read_pairs(text) or None
     if name in FROM_FIELDS and fields:
         options = ["", *fields]

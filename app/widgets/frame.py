@@ -37,7 +37,9 @@ def draw(page: Callable[[], None]) -> None:
         notice(problem)
 
 
-def head(title: str, subtitle: str = "", *, crumb: str = "", chips: Iterable[tuple[str, str]] = ()) -> DeltaGenerator:
+def head(
+    title: str, subtitle: str = "", *, crumb: str = "", chips: Iterable[tuple[str, str]] = ()
+) -> DeltaGenerator:
     """Where am I, and is it all right; gives the place for the page's buttons. Subtitle and crumb are HTML."""
     marks = "".join(f'<span class="chip {tone}">{escape(text)}</span>' for text, tone in chips)
     above = f'<div class="crumb">{crumb}</div>' if crumb else ""
@@ -94,7 +96,9 @@ def go(page: str, **params: object) -> NoReturn:
     st.switch_page(PAGES / f"{page}.py", query_params=given)
 
 
-def act(label: str, action: Callable[..., object], *args: object, off: str | None = None, **options: object) -> None:
+def act(
+    label: str, action: Callable[..., object], *args: object, off: str | None = None, **options: object
+) -> None:
     """A button whose action may be refused. `off` is why it can't be pressed."""
     st.button(
         label, on_click=lambda: attempt(action, *args), disabled=off is not None, help=off, **options,  # type: ignore[arg-type]

@@ -50,7 +50,9 @@ def _address(client: Client, key: str, off: str | None) -> None:
         return
     line = text.strip()
     if line.startswith(("http://", "https://")) and len(line.split()) == 1:
-        made = client.create_source(connector="url", config={"url": line}, name=line.rsplit("/", 1)[-1] or line)
+        made = client.create_source(
+            connector="url", config={"url": line}, name=line.rsplit("/", 1)[-1] or line
+        )
     else:
         made = client.create_source(text=text, name="pasted text")
     frame.go("sources", source=made.source.id)
@@ -63,7 +65,11 @@ def _samples(client: Client, key: str, off: str | None) -> None:
         return
     titles = {sample.name: sample.title for sample in offered}
     name = st.selectbox(
-        "Sample", list(titles), format_func=lambda n: titles[n], key=f"{key}-which", label_visibility="collapsed"
+        "Sample",
+        list(titles),
+        format_func=lambda n: titles[n],
+        key=f"{key}-which",
+        label_visibility="collapsed",
     )
     summary = next(sample.summary for sample in offered if sample.name == name)
     st.caption(summary)
@@ -75,9 +81,9 @@ def _samples(client: Client, key: str, off: str | None) -> None:
 def connector_form(client: Client, *, key: str) -> None:
     """A source of any connector, its form drawn from what the connector asks for."""
     offered = {c.name: c for c in client.connectors()}
-    name = st.selectbox("Connector", list(offered), format_func=lambda n: offered[n].title, key=f"{key}-connector")
-    if name is None:
-        return
+    name = st.selectbox(
+        "Connector", list(offered), format_func=lambda n: offered[n].title, key=f"{key}-connector"
+    )
     connector = offered[name]
     st.caption(connector.summary)
     title = st.text_input("Name", key=f"{key}-name", placeholder=connector.title)

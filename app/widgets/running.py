@@ -40,17 +40,33 @@ def stages(seconds: dict[str, Any]) -> None:
     order = sorted(spent, key=lambda name: STAGES.index(name) if name in STAGES else len(STAGES))
     longest = max(spent.values(), default=0) or 1
     rows = [
-        Row(name, [cell(name.capitalize(), tone="b"), cell(span=[0, spent[name] / longest]), cell(words.seconds(spent[name]))], go=False)
+        Row(
+            name,
+            [
+                cell(name.capitalize(), tone="b"),
+                cell(span=[0, spent[name] / longest]),
+                cell(words.seconds(spent[name])),
+            ],
+            go=False,
+        )
         for name in order
     ]
-    listing("Stages", [Column(), Column(width="50%"), Column(right=True)], rows, key="stages", none="Not measured.")
+    listing(
+        "Stages",
+        [Column(), Column(width="50%"), Column(right=True)],
+        rows,
+        key="stages",
+        none="Not measured.",
+    )
 
 
 def run_source(client: Client, source: Any) -> int:
     """Run a self-describing source as it is: through its pipeline, or a new one. Gives the run's number."""
     there = next((p for p in client.pipelines() if p.pipeline.source == source.id), None)
     if there is None and access.may(Permission.BUILD):
-        there = client.create_pipeline(name=source.name, source=source.id, mappings=list(source.shape.mappings))
+        there = client.create_pipeline(
+            name=source.name, source=source.id, mappings=list(source.shape.mappings)
+        )
     if there is not None:
         return client.start_run(there.pipeline.id).run
     done = client.post("/ingest", IngestResult, payload=source.config.get("upload"), source=source.id, wait=0)
