@@ -39,16 +39,19 @@ def suggest(
     notes: list[str] = []
     for field, weighed, at in zip(wanted, table, chosen, strict=True):
         row = [candidate for candidate, _ in weighed]
-        best = row[at] if at is not None else None
-        rest = ranked([c for c in row if c is not best and c.score >= _SHOWN])
-        runner = rest[0] if rest else None
+        order = ranked([c for c in row if c.score >= _SHOWN])
+        assigned = at is not None and row[at].score >= threshold
+        best = row[at] if at is not None and assigned else next(iter(order), None)
+        runner = next((c for c in order if c is not best), None)
+        if best and not assigned and best.score >= threshold:
+            best = best.model_copy(update={"reasons": (*best.reasons, "but it suits another field better")})
         road = chain(profile.column(best.source), field, days) if best else Chain()
-        accepted = best is not None and best.score >= threshold and not road.choices
+        accepted = assigned and not road.choices
         found[field.name] = FieldSuggestion(
             field=field.name, required=field.required, best=best, runner_up=runner, accepted=accepted,
             steps=road.steps, sql=road.sql, choices=road.choices,
         )  # fmt: skip
-        if best and best.score >= threshold and road.choices:
+        if best and assigned and road.choices:
             notes.append(
                 f"{best.source}: is the day first or the month? The values allow both, so please choose."
             )

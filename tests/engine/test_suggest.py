@@ -58,7 +58,8 @@ def test_spellings_of_a_name_are_one_to_history() -> None:
 def test_an_ipv4_column_is_the_indicator_whatever_it_is_called() -> None:
     found = suggest(profiled(zzz=["192.0.2.1", "198.51.100.2"], qqq=["some words", "other words"]), INDICATOR)
     value = found.field("value")
-    assert value.accepted and value.best is not None
+    assert value.accepted
+    assert value.best is not None
     assert value.best.source == "zzz"
     assert "100 % of the values are ipv4" in value.best.reasons
 
@@ -72,7 +73,8 @@ def test_a_column_named_email_that_holds_no_addresses_is_not_the_email() -> None
 
 def test_failing_values_cap_the_score_and_say_so() -> None:
     found = suggest(profiled(first_seen=["a word", "another"]), INDICATOR).field("first_seen")
-    assert not found.accepted and found.best is not None
+    assert not found.accepted
+    assert found.best is not None
     assert found.best.score == 35
     assert "so the score is held at 35" in found.best.reasons
 
@@ -81,7 +83,8 @@ def test_every_pair_shows_its_runner_up() -> None:
     found = suggest(
         profiled(first_seen=["2024-05-01"], first_observed=["2024-05-01"], ip=["192.0.2.1"]), INDICATOR
     ).field("first_seen")
-    assert found.best is not None and found.runner_up is not None
+    assert found.best is not None
+    assert found.runner_up is not None
     assert (found.best.source, found.runner_up.source) == ("first_seen", "first_observed")
     assert found.best.score >= found.runner_up.score
 
@@ -91,7 +94,8 @@ def test_history_decides_where_the_name_says_nothing() -> None:
     assert "description" not in pairs(suggest(held, INDICATOR))
     history = [Accepted(header="X1", target="indicator", field="description", times=3)]
     found = suggest(held, INDICATOR, history).field("description")
-    assert found.accepted and found.best is not None
+    assert found.accepted
+    assert found.best is not None
     assert found.best.reasons[0] == "you have mapped this name to it before (3 times)"
 
 
@@ -213,7 +217,9 @@ def test_a_suggested_mapping_runs_as_it_stands() -> None:
     connection = duckdb.connect()
     types.register(connection)
     connection.execute(f"CREATE TABLE source ({', '.join(f'{name} VARCHAR' for name in columns)})")
-    connection.executemany("INSERT INTO source VALUES (?, ?, ?, ?, ?)", list(zip(*columns.values(), strict=True)))
+    connection.executemany(
+        "INSERT INTO source VALUES (?, ?, ?, ?, ?)", list(zip(*columns.values(), strict=True))
+    )
     rows = connection.execute(
         f"SELECT value, value_type, first_seen::VARCHAR, confidence, _mask FROM ({branch.sql}) ORDER BY value"
     ).fetchall()
