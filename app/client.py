@@ -88,6 +88,10 @@ class Client:
     ) -> None:
         self.close()
 
+    def listen(self, heard: Callable[[httpx.Response], None]) -> None:
+        """Let `heard` see every answer's headers."""
+        self._http.event_hooks = {"response": [heard]}
+
     # The wire
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
@@ -320,7 +324,19 @@ class Client:
     ) -> IngestResult:
         """The whole job for a file: sent, sealed, mapped, run. `mapping` is YAML. Give `run` to `wait_run`."""
         payload = self.upload(path, told=told)
-        params = {"payload": payload.payload, "target": target, "source": source, "wait": wait}
+        return self.ingest_payload(payload.payload, target=target, mapping=mapping, source=source, wait=wait)
+
+    def ingest_payload(
+        self,
+        payload: str,
+        *,
+        target: str | None = None,
+        mapping: str | None = None,
+        source: str | None = None,
+        wait: float = 5,
+    ) -> IngestResult:
+        """As `ingest`, for a payload that is sealed already."""
+        params = {"payload": payload, "target": target, "source": source, "wait": wait}
         headers = {"content-type": "application/yaml"}
         content = mapping.encode() if mapping else b""
         return read(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
@@ -42,20 +43,15 @@ def open_rejects(cursor: DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def first_rows(cursor: DuckDBPyConnection, texts: Texts, limit: int) -> list[TextRow]:
-    """The first held rows in the order of the source."""
+def rows(cursor: DuckDBPyConnection, texts: Texts, picked: Sequence[int]) -> list[TextRow]:
+    """Held rows by their place, in the order of the source."""
     names = [f.name for f in texts.fields if f.name != RAW]
     listed = ", ".join(["rowid", "_line", *map(identifier, names)])
-    found = cursor.execute(f"SELECT {listed} FROM {texts.table} ORDER BY rowid LIMIT {int(limit)}").fetchall()
+    within = f"list_contains([{', '.join(str(int(row)) for row in picked)}]::BIGINT[], rowid)"
+    if picked and list(picked) == list(range(picked[0], picked[-1] + 1)):
+        within = f"rowid BETWEEN {int(picked[0])} AND {int(picked[-1])}"
+    found = cursor.execute(f"SELECT {listed} FROM {texts.table} WHERE {within} ORDER BY rowid").fetchall()
     return [TextRow(row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in found]
-
-
-def row_at(cursor: DuckDBPyConnection, texts: Texts, row: int) -> dict[str, str | None]:
-    """The held row at a place, by source field."""
-    names = [f.name for f in texts.fields if f.name != RAW]
-    listed = ", ".join(map(identifier, names)) or "NULL"
-    found = cursor.execute(f"SELECT {listed} FROM {texts.table} WHERE rowid = {int(row)}").fetchone()
-    return dict(zip(names, found or (), strict=False))
 
 
 def let_go(cursor: DuckDBPyConnection, texts: Texts) -> None:

@@ -51,7 +51,9 @@ class Staged:
         """SQL for a row's physical line in its source."""
         if self.chunk.lines is None:
             return f"{self.chunk.first_line} + {ordinal}"
-        return f"(SELECT l.line FROM stage.{self.name}_lines l WHERE l.rowid = {ordinal})"
+        # Inside a plain subquery an ordinal called `rowid` would be the inner table's own.
+        numbered = f"(SELECT rowid AS at, line FROM stage.{self.name}_lines)"
+        return f"(SELECT l.line FROM {numbered} l WHERE l.at = {ordinal})"
 
     def lines(self, ordinals: np.ndarray) -> np.ndarray:
         if self.chunk.lines is None:

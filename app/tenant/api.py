@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib import metadata
 
 import duckdb
 from anyio import to_thread
@@ -34,6 +33,7 @@ from app.tenant.routes import (
     targets,
     uploads,
 )
+from app.tenant.version import installed
 from engine.errors import SpireError
 from engine.steps.catalogue import BadMapping
 from storage.definitions import NotFound
@@ -76,7 +76,7 @@ def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
 
     app = FastAPI(
         title="Phantom Spire: a tenant",
-        version=metadata_version(),
+        version=installed(),
         description="Sources become mapped, checked, deduplicated records; books that balance.",
         lifespan=lifespan,
         separate_input_output_schemas=False,
@@ -118,14 +118,6 @@ class Witnessed:
             await send(message)
 
         await self._app(scope, receive, telling)
-
-
-def metadata_version() -> str:
-    """The installed version, or 0 where we run from a bare folder."""
-    try:
-        return metadata.version("phantom-spire")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def _on_ours(request: Request, error: Exception) -> Response:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rapidfuzz import fuzz, process
 
 from app.tenant.desk import Desk
-from app.tenant.repairing import in_mapping, mended, passing, values_of
-from app.tenant.schemas.rejects import Fix, MapFix, MappingFix, PadFix, Proposal, StepFix
+from app.tenant.loading import plan_of
+from app.tenant.repairing import TEXT, WAYS, computed, mended, one_field, passing, values_of, written
+from app.tenant.schemas.rejects import MapFix, MappingFix, PadFix, Proposal, ReplayFix, StepFix
 from engine.errors import Stop
 from engine.mapping import address
-from engine.model import FieldMapping, Mapping, Pipeline, Shape, Step, TargetModel
+from engine.model import FieldMapping, FieldType, Mapping, Pipeline, Shape, Step, TargetModel
 from engine.types import VOCABULARIES
 from storage.quarantine import Reject
 
-TRIED = 50
+TRIED = 25
 _CLOSE = 70
 
 _TEXT_FIXES: tuple[tuple[str, tuple[Step, ...]], ...] = (
@@ -78,51 +79,139 @@ def field_mapping(mapping: Mapping | None, field: str | None) -> FieldMapping | 
 def proposals(
     desk: Desk, pipeline: Pipeline, shape: Shape, model: TargetModel | None, rejects: Sequence[Reject]
 ) -> list[Proposal]:
-    """Fixes that make examples of one cause pass, the most effective first, at most three."""
+    """Fixes after which examples of one cause no longer have it, the most effective first, at most three."""
     sample = list(rejects[:TRIED])
     if not sample:
         return []
-    found: list[Proposal] = []
-    for title, fix in _candidates(desk, pipeline, shape, model, sample):
-        try:
-            proposal = _tried(desk, pipeline, shape, sample, title, fix)
-        except Stop:
-            # A candidate that doesn't fit this field is no proposal.
-            continue
-        if proposal is not None:
-            found.append(proposal)
-            if proposal.repairs == proposal.tried:
-                break
+    if sample[0].rule == "readable":
+        return _padding(desk, pipeline, shape, sample)
+    mapping = mapping_for(pipeline, sample[0])
+    how = field_mapping(mapping, sample[0].field)
+    if mapping is None or how is None or how.source is None or model is None:
+        return []
+    try:
+        now = passing(desk, one_field(desk, mapping, how.field), shape, sample)
+        found = [
+            Proposal(title="Replay: the mapping has changed since", fix=ReplayFix(), repairs=len(now), tried=len(sample))
+        ] if now else []  # fmt: skip
+        sample = [reject for reject in sample if reject.id not in now]
+        if sample:
+            found += _words(desk, shape, mapping, how, model, sample)
+            found += _other_steps(desk, shape, how, model, sample)
+            found += _text_fixes(desk, shape, mapping, how, sample)
+    except Stop:
+        # What can't be tried on this field is no proposal.
+        return []
     return sorted(found, key=lambda p: -p.repairs)[:3]
 
 
-def _candidates(
-    desk: Desk, pipeline: Pipeline, shape: Shape, model: TargetModel | None, sample: list[Reject]
-) -> Iterator[tuple[str, Fix]]:
-    first = sample[0]
-    if first.rule == "readable":
-        yield "Fill up short lines, join surplus columns into the last", PadFix()
-        return
-    mapping = mapping_for(pipeline, first)
-    how = field_mapping(mapping, first.field)
-    if how is None or how.source is None or first.rule.endswith(":required"):
-        return
-    mark = first.rule.rpartition(":")[2]
-    if mark == "vocabulary" and model is not None:
-        fix = _known_words(desk, shape, model, how, sample)
-        if fix is not None:
-            yield "Map these values to the agreed words", fix
+def _padding(desk: Desk, pipeline: Pipeline, shape: Shape, sample: list[Reject]) -> list[Proposal]:
+    changed = mended(desk, plan_of(desk, pipeline), shape, sample, PadFix())
+    if not changed:
+        return []
+    first = next(r for r in sample if r.id in changed)
+    return [
+        Proposal(
+            title="Make the lines whole: fill up, or join what was split", fix=PadFix(), repairs=len(changed),
+            tried=len(sample), before=_text(first.raw), after=_text(changed[first.id]),
+        )
+    ]  # fmt: skip
+
+
+def _words(
+    desk: Desk, shape: Shape, mapping: Mapping, how: FieldMapping, model: TargetModel, sample: list[Reject]
+) -> list[Proposal]:
+    """Values that are nearly agreed words, mapped to them."""
+    vocabulary = VOCABULARIES.get(model.field(how.field).vocabulary or "")
+    if vocabulary is None or how.source is None or not sample[0].rule.endswith(":vocabulary"):
+        return []
+    words = vocabulary.words()
+    values = {row.get(how.source) for row in values_of(desk, shape, sample).values()}
+    pairs: dict[str, str] = {}
+    for value in sorted(v for v in values if v):
+        near = process.extractOne(value.lower(), list(words), scorer=fuzz.WRatio, score_cutoff=_CLOSE)
+        if near is not None:
+            pairs[value] = words[near[0]]
+    if not pairs:
+        return []
+    fix = MapFix(field=how.source, values=pairs)
+    narrow = one_field(desk, mapping, how.field)
+    changed = mended(desk, narrow, shape, sample, fix)
+    fixed = [replace(r, fixed=changed[r.id]) for r in sample if r.id in changed]
+    good = passing(desk, narrow, shape, fixed)
+    told = [f"{before} → {after}" for before, after in pairs.items()]
+    title = f"Map to agreed words: {', '.join(told[:5])}{' …' if len(told) > 5 else ''}"
+    before, after = next(iter(pairs.items()))
+    return (
+        [Proposal(title=title, fix=fix, repairs=len(good), tried=len(sample), before=before, after=after)]
+        if good
+        else []
+    )
+
+
+def _other_steps(
+    desk: Desk, shape: Shape, how: FieldMapping, model: TargetModel, sample: list[Reject]
+) -> list[Proposal]:
+    """Other steps in the mapping: more date formats, words for numbers."""
+    offered: list[tuple[str, list[Step]]] = []
+    spec = model.field(how.field)
     for title, formats in _DATES:
-        steps = _with_dates(how, formats)
+        steps = _with_dates(how, formats, dated=spec.type in (FieldType.TIMESTAMP, FieldType.DATE))
         if steps is not None:
-            yield title, MappingFix(field=how.field, steps=steps)
-    if mark not in ("vocabulary", "expression"):
-        for title, chain in _TEXT_FIXES:
-            yield title, StepFix(field=how.source, steps=list(chain))
+            offered.append((title, steps))
+    if spec.type is FieldType.INTEGER and how.field in VOCABULARIES:
+        words = Step(step="map", options={"vocabulary": how.field, "otherwise": "keep"})
+        offered.append((f"Read words such as “high” as {how.field}", [words, *how.steps]))
+    if not offered:
+        return []
+    ways = [how.model_copy(update={"steps": tuple(steps)}) for _, steps in offered]
+    found = []
+    for (title, steps), values in zip(offered, computed(desk, shape, sample, spec, ways), strict=True):
+        if values:
+            example = next(iter(values))
+            before = values_of(desk, shape, [r for r in sample if r.id == example])[example].get(
+                str(how.source)
+            )
+            fix = MappingFix(field=how.field, steps=steps)
+            found.append(
+                Proposal(title=title, fix=fix, repairs=len(values), tried=len(sample), before=before,
+                         after=str(values[example]))
+            )  # fmt: skip
+    return found
 
 
-def _with_dates(how: FieldMapping, formats: tuple[str, ...]) -> list[Step] | None:
-    """The field's steps with more date formats, where it reads dates at all."""
+def _text_fixes(
+    desk: Desk, shape: Shape, mapping: Mapping, how: FieldMapping, sample: list[Reject]
+) -> list[Proposal]:
+    """Steps on the source's text, all tried together."""
+    source = str(how.source)
+    rows = values_of(desk, shape, sample)
+    ways = [FieldMapping(field="value", source=source, steps=chain) for _, chain in _TEXT_FIXES]
+    after = computed(desk, shape, sample, TEXT, ways)
+    attempts: list[Reject] = []
+    for n, values in enumerate(after):
+        for reject in sample:
+            new = values.get(reject.id)
+            if new is not None and reject.id in rows and new != rows[reject.id].get(source):
+                changed = {**rows[reject.id], source: str(new)}
+                raw = written(shape, reject, changed, {source: str(new)})
+                attempts.append(replace(reject, id=reject.id * WAYS + n, fixed=raw))
+    good = passing(desk, one_field(desk, mapping, how.field), shape, attempts) if attempts else set()
+    found = []
+    for n, (title, chain) in enumerate(_TEXT_FIXES):
+        repaired = [id // WAYS for id in sorted(good) if id % WAYS == n]
+        if repaired:
+            first = repaired[0]
+            fix = StepFix(field=source, steps=list(chain))
+            found.append(
+                Proposal(title=title, fix=fix, repairs=len(repaired), tried=len(sample),
+                         before=rows[first].get(source), after=str(after[n][first]))
+            )  # fmt: skip
+    return found
+
+
+def _with_dates(how: FieldMapping, formats: tuple[str, ...], *, dated: bool) -> list[Step] | None:
+    """The field's steps with more date formats, where it reads dates or is one."""
     steps: list[Step] = []
     found = False
     for step in how.steps:
@@ -135,48 +224,10 @@ def _with_dates(how: FieldMapping, formats: tuple[str, ...]) -> list[Step] | Non
                 return None
             step = step.model_copy(update={"options": {**step.options, "formats": [*listed, *more]}})
         steps.append(step)
+    if dated and not found and formats != ("iso",):
+        return [*steps, Step(step="parse_date", options={"formats": ["iso", *formats]})]
     return steps if found else None
 
 
-def _known_words(
-    desk: Desk, shape: Shape, model: TargetModel, how: FieldMapping, sample: list[Reject]
-) -> MapFix | None:
-    vocabulary = VOCABULARIES.get(model.field(how.field).vocabulary or "")
-    if vocabulary is None or how.source is None:
-        return None
-    words = vocabulary.words()
-    values = {row.get(how.source) for row in values_of(desk, shape, sample).values()}
-    pairs: dict[str, str] = {}
-    for value in sorted(v for v in values if v):
-        near = process.extractOne(value.lower(), list(words), scorer=fuzz.WRatio, score_cutoff=_CLOSE)
-        if near is not None:
-            pairs[value] = words[near[0]]
-    return MapFix(field=how.source, values=pairs) if pairs else None
-
-
-def _tried(
-    desk: Desk, pipeline: Pipeline, shape: Shape, sample: list[Reject], title: str, fix: Fix
-) -> Proposal | None:
-    if isinstance(fix, MappingFix):
-        mapping = mapping_for(pipeline, sample[0])
-        if mapping is None:
-            return None
-        good = passing(desk, in_mapping(pipeline, mapping, fix), shape, sample)
-        return Proposal(title=title, fix=fix, repairs=len(good), tried=len(sample)) if good else None
-    changed = mended(desk, shape, sample, fix)
-    if not changed:
-        return None
-    fixed = [replace(reject, fixed=changed[reject.id]) for reject in sample if reject.id in changed]
-    good = passing(desk, pipeline, shape, fixed)
-    if not good:
-        return None
-    example = next(reject for reject in fixed if reject.id in good)
-    before, after = (
-        example.raw.decode(errors="backslashreplace"),
-        (example.fixed or b"").decode(errors="backslashreplace"),
-    )
-    if isinstance(fix, StepFix | MapFix):
-        original = next(reject for reject in sample if reject.id == example.id)
-        before = values_of(desk, shape, [original]).get(example.id, {}).get(fix.field) or before
-        after = values_of(desk, shape, [example]).get(example.id, {}).get(fix.field) or after
-    return Proposal(title=title, fix=fix, repairs=len(good), tried=len(sample), before=before, after=after)
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace").rstrip("\r\n")

@@ -18,14 +18,18 @@ from engine.errors import Stop
 from engine.model import Dialect, Shape, Source
 from engine.ports import Segment
 from engine.profile import Profile, profile
+from engine.sample import sample
 from engine.scan import RAW
 from storage import glance, texts
+from storage.glance import TextRow
 from storage.texts import Texts
 
 FAULTS_SHOWN = 100
 # Enough for a profile to be right about a column; a whole file's profile is asked for by name.
 SAMPLE_ROWS = 200_000
 ALL = 1 << 62
+# Rows are looked at among so many, however large the source is: that keeps a preview under a second.
+AMONG = 10_000
 
 
 class NothingThere(Stop):
@@ -102,9 +106,18 @@ def held(
 def preview(desk: Desk, source: Source, limit: int) -> SourcePreview:
     """The first rows of a source, its faults, and how the lines add up."""
     with held(desk, source, limit) as (cursor, table, shape):
-        rows = glance.first_rows(cursor, table, limit)
+        return _shown(table, shape, glance.rows(cursor, table, range(min(limit, table.rows))))
+
+
+def sampled(desk: Desk, source: Source, limit: int) -> SourcePreview:
+    """Rows worth seeing first: rare values, the longest, the empty, and likely rejects among them."""
+    with held(desk, source, AMONG) as (cursor, table, shape):
+        return _shown(table, shape, glance.rows(cursor, table, chosen(cursor, table, limit)))
+
+
+def _shown(table: Texts, shape: Shape, rows: list[TextRow]) -> SourcePreview:
     faults = [FaultView(line=f.line, raw=shown(f.raw), reason=f.reason) for f in table.faults[:FAULTS_SHOWN]]
-    whole = table.complete and table.rows <= limit
+    whole = table.complete and table.rows == len(rows)
     return SourcePreview(
         fields=[f.name for f in shape.fields],
         rows=[PreviewedRow(line=row.line, values=row.values) for row in rows],
@@ -130,11 +143,11 @@ def profiled(desk: Desk, source: Source, most: int = SAMPLE_ROWS) -> SourceProfi
 
 
 def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int) -> list[int]:
-    """Rows worth seeing among the held ones, in their order: see `engine.sample`."""
+    """Rows worth seeing among the held ones, in their order: strange ones before common ones."""
     if table.rows <= rows:
         return list(range(table.rows))
     names = [f.name for f in table.fields if f.name != RAW]
-    return sorted(stratified(cursor, table.table, names, rows, ordinal="rowid"))
+    return list(sample(cursor, table.table, names, limit=rows, ordinal="rowid").ordinals)
 
 
 def extent(shown_rows: int, whole: bool, counted: bool = True, rows: int = 0) -> str:

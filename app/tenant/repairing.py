@@ -37,6 +37,9 @@ from storage.quarantine import Reject
 from storage.texts import Texts
 
 Values = dict[str, str | None]
+TEXT = TargetField(name="value")
+# At most so many ways are tried on a row: an attempt's id is its reject's times this, plus the way's place.
+WAYS = 1000
 
 
 class NotARow(Stop):
@@ -51,14 +54,13 @@ def values_of(desk: Desk, shape: Shape, rejects: Sequence[Reject]) -> dict[int, 
     """The fields of each reject (repaired where it was) that reads as a row, by the reject's id."""
     found: dict[int, Values] = {}
     for group, cursor, table in _held(desk, shape, rejects, raw=False):
-        for row in glance.first_rows(cursor, table, table.rows):
+        for row in glance.rows(cursor, table, range(table.rows)):
             found[group[row.line - 1].id] = row.values
     return found
 
 
-def passing(desk: Desk, pipeline: Pipeline, shape: Shape, rejects: Sequence[Reject]) -> set[int]:
-    """The ids of the rejects that these mappings would take now. The plan is the run's own."""
-    plan = compile_plan(pipeline.mappings, targets(desk))
+def passing(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject]) -> set[int]:
+    """The ids of the rejects that a plan would take now."""
     fields = {f.name: f for f in shape.fields}
     good: set[int] = set()
     for group, cursor, table in _held(desk, shape, rejects, raw=_reads_raw(plan)):
@@ -69,16 +71,61 @@ def passing(desk: Desk, pipeline: Pipeline, shape: Shape, rejects: Sequence[Reje
     return good
 
 
-def mended(desk: Desk, shape: Shape, rejects: Sequence[Reject], fix: Fix) -> dict[int, bytes]:
+def computed(
+    desk: Desk, shape: Shape, rejects: Sequence[Reject], spec: TargetField, ways: Sequence[FieldMapping]
+) -> list[dict[int, Any]]:
+    """For each way of mapping onto a field, the values it gives, by the id of the reject.
+
+    A row that a way fails on has no value there. All ways are one plan, so many cost little more than one.
+    """
+    specs = [spec.model_copy(update={"name": f"way{n}", "required": False}) for n in range(len(ways))]
+    target = TargetModel(name="ways", fields=tuple(specs), key=("way0",))
+    mapped = [way.model_copy(update={"field": f"way{n}"}) for n, way in enumerate(ways)]
+    plan = compile_plan([Mapping(target="ways", fields=tuple(mapped))], {**targets(desk), "ways": target})
+    fields = {f.name: f for f in shape.fields}
+    found: list[dict[int, Any]] = [{} for _ in ways]
+    for group, cursor, table in _held(desk, shape, rejects, raw=_reads_raw(plan)):
+        for row in texts.preview(cursor, plan, table, range(table.rows), fields):
+            failed = {each["field"] for each in row.failed}
+            for n, values in enumerate(found):
+                if f"way{n}" not in failed and row.output.get(f"way{n}") is not None:
+                    values[group[row.line - 1].id] = row.output[f"way{n}"]
+    return found
+
+
+def one_field(desk: Desk, mapping: Mapping, field: str) -> Plan:
+    """The plan of a single field of a mapping, with that field's checks and no others."""
+    models = targets(desk)
+    model = models[mapping.target]
+    spec = model.field(field)
+    narrow = TargetModel(name=model.name, fields=(spec,), key=(field,))
+    kept = tuple(f for f in mapping.fields if f.field == field)
+    rules = tuple(r for r in mapping.rules if r.field == field and set(_other_fields(r.value)) <= {field})
+    return compile_plan(
+        [Mapping(target=model.name, fields=kept, rules=rules)], {**models, model.name: narrow}
+    )
+
+
+def _other_fields(value: Any) -> list[str]:
+    """The target fields that a rule's options name besides its own."""
+    if not isinstance(value, dict):
+        return []
+    named = [value.get(name) for name in ("after", "before", "field")]
+    return [name for name in named if isinstance(name, str)] + list(value.get("fields") or [])
+
+
+def mended(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject], fix: Fix) -> dict[int, bytes]:
     """The new bytes of the rejects that a fix changes, by id. Nothing is stored."""
     if isinstance(fix, PadFix):
-        padded = {r.id: _padded(shape, r) for r in rejects}
-        return {id: raw for id, raw in padded.items() if raw is not None}
+        return _made_whole(desk, plan, shape, rejects)
     if not isinstance(fix, StepFix | MapFix | SetFix):
         return {}
     rows = values_of(desk, shape, rejects)
     changed: dict[int, bytes] = {}
-    after = _stepped(desk, shape, rejects, fix) if isinstance(fix, StepFix) else {}
+    after: dict[int, Any] = {}
+    if isinstance(fix, StepFix):
+        way = FieldMapping(field="value", source=fix.field, steps=tuple(fix.steps))
+        (after,) = computed(desk, shape, rejects, TEXT, [way])
     for reject in rejects:
         values = rows.get(reject.id)
         if values is None or fix.field not in values:
@@ -150,21 +197,6 @@ def _as_steps(fix: StepFix | MapFix | SetFix) -> tuple[Step, ...]:
     return (Step(step="default", options={"value": fix.value}),)
 
 
-def _stepped(
-    desk: Desk, shape: Shape, rejects: Sequence[Reject], fix: StepFix
-) -> Values | dict[int, str | None]:
-    """The field's value after the steps, by reject: the catalogue's own SQL, on these rows only."""
-    target = TargetModel(name="fix", fields=(TargetField(name="value"),), key=("value",))
-    field = FieldMapping(field="value", source=fix.field, steps=tuple(fix.steps))
-    plan = compile_plan([Mapping(target="fix", fields=(field,))], {"fix": target})
-    fields = {f.name: f for f in shape.fields}
-    found: dict[int, str | None] = {}
-    for group, cursor, table in _held(desk, shape, rejects, raw=False):
-        for row in texts.preview(cursor, plan, table, range(table.rows), fields):
-            found[group[row.line - 1].id] = row.output.get("value")
-    return found
-
-
 def _held(
     desk: Desk, shape: Shape, rejects: Sequence[Reject], *, raw: bool
 ) -> Iterator[tuple[list[Reject], DuckDBPyConnection, Texts]]:
@@ -196,26 +228,57 @@ def _reads_raw(plan: Plan) -> bool:
     return any(RAW in branch.fields for branch in plan.branches)
 
 
-def _padded(shape: Shape, reject: Reject) -> bytes | None:
-    """A ragged line with its missing fields empty, or its surplus ones joined into the last."""
+def _made_whole(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject]) -> dict[int, bytes]:
+    """Ragged lines made whole: of several ways, the first after which the plan takes the row, else the first."""
+    attempts: list[Reject] = []
+    for reject in rejects:
+        for n, raw in enumerate(_ways_to_be_whole(shape, reject)[:WAYS]):
+            attempts.append(replace(reject, id=reject.id * WAYS + n, fixed=raw))
+    good = passing(desk, plan, shape, attempts) if attempts else set()
+    found: dict[int, bytes] = {}
+    for attempt in sorted(attempts, key=lambda a: (a.id not in good, a.id)):
+        if attempt.fixed is not None:
+            found.setdefault(attempt.id // WAYS, attempt.fixed)
+    return found
+
+
+def _ways_to_be_whole(shape: Shape, reject: Reject) -> list[bytes]:
+    """A line with its missing fields empty, or its surplus ones joined into the last, or into another."""
     dialect = shape.dialect
     if reject.form != "unreadable" or dialect is None or len(dialect.delimiter) != 1:
-        return None
+        return []
     columns = dialect.columns or tuple(f.name for f in shape.fields)
+    width, between = len(columns), dialect.delimiter
     try:
         text = (reject.raw if reject.fixed is None else reject.fixed).decode(dialect.encoding).rstrip("\r\n")
-        plain = {"quotechar": dialect.quote} if dialect.quote else {"quoting": csv.QUOTE_NONE}
-        rows = list(csv.reader(io.StringIO(text), delimiter=dialect.delimiter, **plain))  # type: ignore[arg-type]
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    if len(rows) != 1 or not rows[0] or len(rows[0]) == len(columns):
-        return None
-    cells = rows[0]
-    if len(cells) > len(columns):
-        last = len(columns) - 1
-        cells = [*cells[:last], dialect.delimiter.join(cells[last:]).rstrip(dialect.delimiter)]
-    cells += [""] * (len(columns) - len(cells))
-    return written(shape, reject, dict(zip(columns, cells, strict=True)), {})
+    except UnicodeDecodeError:
+        return []
+    cells = _cells(text, dialect)
+    surplus = len(cells) - width
+    if not cells:
+        return []
+    if surplus <= 0:
+        ways = [[*cells, *[""] * -surplus]]
+    else:
+        ways = [
+            [*cells[:at], between.join(cells[at : at + surplus + 1]), *cells[at + surplus + 1 :]]
+            for at in (width - 1, *range(width - 1))
+        ]
+        ways[0][-1] = ways[0][-1].rstrip(between)
+    return [written(shape, reject, dict(zip(columns, way, strict=True)), {}) for way in ways]
+
+
+def _cells(text: str, dialect: Dialect) -> list[str]:
+    """A line's cells; one whose quotes don't pair up is read as if they were no quotes."""
+    quote, between = dialect.quote, dialect.delimiter
+    if quote and text.count(quote) % 2:
+        return [cell.strip(quote) for cell in text.split(between)]
+    try:
+        plain: dict[str, Any] = {"quotechar": quote} if quote else {"quoting": csv.QUOTE_NONE}
+        rows = list(csv.reader(io.StringIO(text), delimiter=between, **plain))
+    except csv.Error:
+        return []
+    return rows[0] if len(rows) == 1 else []
 
 
 def _put(whole: Any, path: tuple[str, ...], value: str | None) -> None:

@@ -11,28 +11,15 @@ from app.tenant.desk import Desk
 from app.tenant.loading import shape_of
 from app.tenant.schemas.records import FieldOrigin, Origin
 from connectors.formats import reader
-from engine.expression import expression
+from engine.lineage import lineage
 from engine.mapping import address
-from engine.model import FieldMapping, Mapping, Pipeline, Shape, Source
+from engine.model import Mapping, Pipeline, Shape, Source
 from engine.ports import Chunk, Segment
 from storage import definitions, glance, runs, texts
 from storage.definitions import NotFound
 
 # A line is looked for by reading its payload from the start; beyond this many bytes it isn't.
 _LOOK_FAR = 256 << 20
-
-
-def sources_of(field: FieldMapping, names: list[str]) -> list[str]:
-    """The source fields that a target field reads."""
-    read = (
-        [field.source]
-        if field.source is not None
-        else expression(field.sql, field.field).columns
-        if field.sql
-        else []
-    )
-    also = [v for step in field.steps for v in step.options.values() if isinstance(v, str) and v in names]
-    return list(dict.fromkeys([*read, *also]))
 
 
 def origin_of(desk: Desk, version: dict[str, Any], *, raw: bool) -> Origin | None:
@@ -86,7 +73,8 @@ def source_row(desk: Desk, segment: Segment, shape: Shape, line: int) -> dict[st
     with desk.store.cursor() as cursor:
         table = texts.hold(cursor, f"line_{secrets.token_hex(6)}", shape.fields, [chunk], most=1, raw=False)
         try:
-            return glance.row_at(cursor, table, at)
+            found = glance.rows(cursor, table, [at])
+            return found[0].values if found else {}
         finally:
             glance.let_go(cursor, table)
 
@@ -123,15 +111,15 @@ def shown(raw: bytes) -> str:
 
 def fields_origin(mapping: Mapping, values: dict[str, Any], row: dict[str, str | None]) -> list[FieldOrigin]:
     """How each mapped field of a record was made, with the source's values on its line."""
-    names = list(row)
     return [
         FieldOrigin(
-            field=field.field,
-            value=values.get(field.field),
-            sources={name: row.get(name) for name in sources_of(field, names)},
-            steps=[step.step for step in field.steps],
+            field=way.field,
+            value=values.get(way.field),
+            origin=way.origin,
+            sources={name: row.get(name) for name in way.sources},
+            steps=list(way.steps),
         )
-        for field in mapping.fields
+        for way in lineage(mapping).values()
     ]
 
 

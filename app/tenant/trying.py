@@ -10,7 +10,7 @@ from typing import Any
 from app.tenant.desk import Desk, pipeline, source, targets
 from app.tenant.exports.objects import embedded
 from app.tenant.loading import fields_of, shape_of
-from app.tenant.reading import chosen, extent, held
+from app.tenant.reading import AMONG, chosen, extent, held
 from app.tenant.schemas.mappings import Difference, Impact, MappingPreview, PreviewRow
 from app.tenant.values import plain
 from connectors.formats import reader
@@ -20,9 +20,6 @@ from engine.model import FieldType, Mapping, Source, TargetModel
 from engine.scan import RAW
 from storage import impact, runs, staging, texts
 from storage.impact import Comparison
-
-# Rows are looked at among so many, however large the source is: that keeps a preview under a second.
-AMONG = 20_000
 
 
 class NoRunYet(Stop):

@@ -21,9 +21,10 @@ from app.tenant.schemas.pipelines import (
     PipelineLineage,
     PipelineView,
 )
-from app.tenant.tracing import sources_of
 from engine.compile import compile_plan
-from engine.model import FieldMapping, Mapping, Pipeline
+from engine.lineage import lineage as traced
+from engine.mapping import address
+from engine.model import Pipeline
 from storage import definitions, runs
 from storage.definitions import Definition
 
@@ -120,7 +121,14 @@ def lineage(id: str, desk: Here) -> PipelineLineage:
     pipeline = Pipeline.model_validate(definition.body)
     shape = source(desk, pipeline.source).shape
     names = [f.name for f in shape.fields] if shape else []
-    fields = [_lineage(mapping, field, names) for mapping in pipeline.mappings for field in mapping.fields]
+    fields = [
+        FieldLineage(
+            target=mapping.target, field=way.field, origin=way.origin, sources=list(way.sources),
+            steps=list(way.steps), rules=list(way.rules),
+        )
+        for mapping in pipeline.mappings
+        for way in traced(mapping).values()
+    ]  # fmt: skip
     used = {name for field in fields for name in field.sources} | {m.explode for m in pipeline.mappings}
     return PipelineLineage(
         pipeline=id,
@@ -176,18 +184,6 @@ def _view(desk: Desk, definition: Definition) -> PipelineView:
     return PipelineView(
         **version_of(definition).model_dump(),
         pipeline=pipeline,
-        mapping_versions=[b.version for b in plan_of(desk, pipeline).branches],
+        mapping_versions=[address(mapping) for mapping in pipeline.mappings],
         last_run=last[0].run if last else None,
-    )
-
-
-def _lineage(mapping: Mapping, field: FieldMapping, names: list[str]) -> FieldLineage:
-    return FieldLineage(
-        target=mapping.target,
-        field=field.field,
-        sources=sources_of(field, names),
-        constant=field.constant,
-        sql=field.sql,
-        steps=[step.step for step in field.steps],
-        rules=[rule.id for rule in mapping.rules if rule.field == field.field],
     )

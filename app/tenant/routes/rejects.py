@@ -22,6 +22,7 @@ from app.tenant.schemas.rejects import (
     RejectView,
     RepairRequest,
     RepairResult,
+    ReplayFix,
     ReplayRequest,
     ReplayResult,
 )
@@ -142,9 +143,12 @@ def repair(body: RepairRequest, desk: Here, who: Who) -> RepairResult:
             detail=", ".join(by_pipeline),
         )  # fmt: skip
     ((id, rejects),) = by_pipeline.items()
+    if isinstance(body.fix, ReplayFix):
+        return _replayed(desk, who, RepairResult(repaired=len(rejects), left=0), [r.id for r in rejects])
     if body.save or isinstance(body.fix, MappingFix):
         return _repair_mapping(desk, who, id, rejects, body)
-    changed = repairing.mended(desk, _shape(desk, id), rejects, body.fix)
+    plan = loading.plan_of(desk, pipeline(desk, id))
+    changed = repairing.mended(desk, plan, _shape(desk, id), rejects, body.fix)
     with desk.store.transaction() as cursor:
         quarantine.fix(cursor, changed)
         journal.note(
@@ -254,18 +258,21 @@ def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *
 def _repair_mapping(
     desk: Desk, who: Caller, id: str, rejects: list[Reject], body: RepairRequest
 ) -> RepairResult:
-    """Put the fix into the mapping, then replay the rows it makes pass; no row's bytes change."""
+    """Put the fix into the mapping, then replay the rows whose cause is gone; no row's bytes change."""
     definition = definitions.get(desk.store.cursor(), "pipeline", id)
     before = Pipeline.model_validate(definition.body)
     mapping = proposing.mapping_for(before, rejects[0])
     if mapping is None:
         raise repairing.CanNotBeSaved("The mapping that made these rejects has changed meanwhile.")
     after = repairing.in_mapping(before, mapping, body.fix)
-    loading.plan_of(desk, after)
+    plan = loading.plan_of(desk, after)
+    changed = after.mappings[before.mappings.index(mapping)]
+    if body.cause.field is not None and proposing.field_mapping(changed, body.cause.field) is not None:
+        plan = repairing.one_field(desk, changed, body.cause.field)
     saved = defining.save(
         desk, who, "pipeline", id, after, comment=f"Repairs: {body.cause.reason}", based_on=definition.version
     )
-    good = sorted(repairing.passing(desk, after, _shape(desk, id), rejects))
+    good = sorted(repairing.passing(desk, plan, _shape(desk, id), rejects))
     result = RepairResult(repaired=len(good), left=len(rejects) - len(good), pipeline_version=saved.version)
     return _replayed(desk, who, result, good) if body.replay and good else result
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
@@ -28,7 +28,7 @@ from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Payload, Segment
 from storage import definitions
-from storage.audit import ActionKind
+from storage.audit import MASK, ActionKind
 from storage.definitions import Definition
 
 router = APIRouter(tags=["sources"])
@@ -56,7 +56,7 @@ def get(id: str, desk: Here) -> SourceView:
 def change(id: str, body: SourceChange, desk: Here, who: Who) -> SourceView:
     """Read the source another way: another payload, format, dialect or options; its fields follow."""
     before = source(desk, id)
-    config = body.config if body.config is not None else before.config
+    config = _kept_secrets(before, body.config) if body.config is not None else before.config
     if body.payload is not None:
         config = {"upload": body.payload}
     changed = before.model_copy(update={"name": body.name or before.name, "config": config})
@@ -164,9 +164,25 @@ def _settle(desk: Desk, segment: Segment, id: str) -> None:
     desk.landing.delete(segment.run)
 
 
+def _secrets(connector: str) -> list[str]:
+    """The settings of a connector that nobody is shown again."""
+    known = CONNECTORS.get(connector)
+    properties = known.config.model_json_schema().get("properties", {}) if known else {}
+    return [name for name, schema in properties.items() if schema.get("format") == "password"]
+
+
+def _kept_secrets(before: Source, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with secrets that came back masked as they were."""
+    masked = [name for name in _secrets(before.connector) if config.get(name) == MASK]
+    return {**config, **{name: before.config.get(name, "") for name in masked}}
+
+
 def _view(desk: Desk, definition: Definition) -> SourceView:
     found = Source.model_validate(definition.body)
-    return SourceView(**version_of(definition).model_dump(), source=found, payload=_payload(desk, found))
+    payload = _payload(desk, found)
+    hidden = {name: MASK for name in _secrets(found.connector) if found.config.get(name)}
+    shown = found.model_copy(update={"config": {**found.config, **hidden}})
+    return SourceView(**version_of(definition).model_dump(), source=shown, payload=payload)
 
 
 def _payload(desk: Desk, found: Source) -> PayloadInfo | None:

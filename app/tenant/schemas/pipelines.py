@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import Field
 
 from app.tenant.schemas import Answer, Request
@@ -48,9 +46,8 @@ class FieldLineage(Answer):
 
     target: str
     field: str
+    origin: str
     sources: list[str]
-    constant: Any = None
-    sql: str | None = None
     steps: list[str]
     rules: list[str]
 

@@ -68,6 +68,7 @@ class FieldOrigin(Answer):
 
     field: str
     value: Any
+    origin: str = ""
     sources: dict[str, str | None]
     steps: list[str]
 

@@ -77,9 +77,15 @@ class MappingFix(Request):
 
 
 class PadFix(Request):
-    """Makes a ragged line whole: adds empty fields at its end, or joins surplus ones into the last."""
+    """Makes a line whole: adds the fields it lacks, joins surplus ones where the row then holds, drops stray quotes."""
 
     kind: Literal["pad"] = "pad"
+
+
+class ReplayFix(Request):
+    """Changes nothing: the rows are run again, as after a change of the mapping."""
+
+    kind: Literal["replay"] = "replay"
 
 
 class DismissFix(Request):
@@ -88,11 +94,13 @@ class DismissFix(Request):
     kind: Literal["dismiss"] = "dismiss"
 
 
-Fix = Annotated[StepFix | MapFix | SetFix | MappingFix | PadFix | DismissFix, Field(discriminator="kind")]
+Fix = Annotated[
+    StepFix | MapFix | SetFix | MappingFix | PadFix | ReplayFix | DismissFix, Field(discriminator="kind")
+]
 
 
 class Proposal(Answer):
-    """A fix that was computed and tried: `repairs` of the `tried` examples would pass with it."""
+    """A fix that was computed and tried: `repairs` of the `tried` examples no longer have this cause with it."""
 
     title: str
     fix: Fix
