@@ -45,18 +45,21 @@ FORMATS: dict[str, Format] = {format.name: format for format in _ALL}
 __all__ = ["FORMATS", "reader", "refit", "sniff"]
 
 
-def sniff(stream: BinaryIO, name: str) -> Shape:
-    """The shape of a payload; Unknown where no format fits, Locked and Damaged where it can't be opened."""
+def sniff(stream: BinaryIO, name: str, format: str = "") -> Shape:
+    """The shape of a payload, of any format or of the one named.
+
+    Unknown where none fits; Locked, Damaged or Refused where it can't be opened or may not be.
+    """
     how = compression_of(fill(stream, 8))
     stream.seek(0)
     if how == "zip" and is_workbook(stream):
         how = "none"
     stream.seek(0)
     if how == "none":
-        return _found(stream, name)
+        return _found(stream, name, format)
     if how == "zip":
-        return _archive(stream, name)
-    inner = _look(stream, how, "", _bare(name))
+        return _archive(stream, name, format)
+    inner = _look(stream, how, "", _bare(name), format)
     return inner.model_copy(update={"compression": how})
 
 
@@ -129,8 +132,10 @@ def _nested(stream: BinaryIO, shape: Shape) -> BinaryIO:
     return unpacked(stream, shape.options.get("inner", "none"))
 
 
-def _found(stream: BinaryIO, name: str) -> Shape:
+def _found(stream: BinaryIO, name: str, wanted: str) -> Shape:
     for format in _ALL:
+        if wanted and format.name != wanted:
+            continue
         stream.seek(0)
         shape = format.sniff(stream, name)
         if shape is not None:
@@ -138,17 +143,17 @@ def _found(stream: BinaryIO, name: str) -> Shape:
     raise Unknown(name, action="Look at its first bytes: it may be a format of its own, or damaged.")
 
 
-def _archive(stream: BinaryIO, name: str) -> Shape:
+def _archive(stream: BinaryIO, name: str, wanted: str) -> Shape:
     """The largest data file of a zip, together with every other of the same shape."""
     names = members(stream)
     if not names:
         raise Unknown(f"{name} is an empty archive")
-    first = _look(stream, "zip", names[0], names[0])
+    first = _look(stream, "zip", names[0], names[0], wanted)
     alike = [names[0]]
     others: list[str] = []
     for other in names[1:100]:
         try:
-            shape = _look(stream, "zip", other, other)
+            shape = _look(stream, "zip", other, other, wanted)
         except Unknown:
             shape = None
         same = shape is not None and (shape.format, shape.fields) == (first.format, first.fields)
@@ -165,7 +170,7 @@ def _archive(stream: BinaryIO, name: str) -> Shape:
     return first.model_copy(update={"compression": "zip", "options": options, "notes": tuple(notes)})
 
 
-def _look(stream: BinaryIO, how: str, member: str, name: str) -> Shape:
+def _look(stream: BinaryIO, how: str, member: str, name: str, wanted: str) -> Shape:
     """The shape of what is packed, from its beginning; of a format that must be whole, from all of it."""
     stream.seek(0)
     content = unpacked(stream, how, member)  # type: ignore[arg-type]
@@ -181,10 +186,11 @@ def _look(stream: BinaryIO, how: str, member: str, name: str) -> Shape:
         )
         if compression_of(head) != "none":
             raise Refused(f"{member or name} is packed more than twice. Unpack it first.")
-        shape = _found(io.BytesIO(head), _bare(name))
+        shape = _found(io.BytesIO(head), _bare(name), wanted)
         return shape.model_copy(update={"options": {**shape.options, "inner": inner}})
     binary = head.startswith((b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0"))
-    return _found(_whole(stream, how, member) if binary and len(head) == _LOOK else io.BytesIO(head), name)
+    whole = binary and len(head) == _LOOK
+    return _found(_whole(stream, how, member) if whole else io.BytesIO(head), name, wanted)
 
 
 def _again(stream: BinaryIO, how: str, member: str) -> BinaryIO:

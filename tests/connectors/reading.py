@@ -63,7 +63,9 @@ def duck(chunk: Chunk) -> list[tuple[Any, ...]]:
         os.close(handle)
 
 
-def read(data: bytes, shape: Shape | None = None, *, name: str = "payload", size: int = CHUNK_BYTES) -> Outcome:
+def read(
+    data: bytes, shape: Shape | None = None, *, name: str = "payload", size: int = CHUNK_BYTES
+) -> Outcome:
     """All chunks of a payload, each checked to hold exactly the rows it says."""
     shape = shape or sniff(io.BytesIO(data), name)
     found = Outcome([], [], [], [])

@@ -56,7 +56,10 @@ def test_the_dialect_is_found(case: str) -> None:
 
 def test_a_header_in_a_comment_leaves_every_line_a_row() -> None:
     found = read(ABUSE)
-    assert found.rows == [("2024-01-01 00:00:00", "1", "203.0.113.9:80"), ("2024-01-01 00:00:00", "2", "bad, example.com")]
+    assert found.rows == [
+        ("2024-01-01 00:00:00", "1", "203.0.113.9:80"),
+        ("2024-01-01 00:00:00", "2", "bad, example.com"),
+    ]
     assert not found.faults
 
 

@@ -81,7 +81,9 @@ def test_objects_one_after_the_other_are_rows() -> None:
 
 
 def test_the_longest_list_of_objects_is_the_record_path() -> None:
-    data = json.dumps({"tags": [{"t": 1}], "data": {"total": 3, "items": [{"a": n} for n in range(3)]}}).encode()
+    data = json.dumps(
+        {"tags": [{"t": 1}], "data": {"total": 3, "items": [{"a": n} for n in range(3)]}}
+    ).encode()
     shape = sniff(io.BytesIO(data), "x.json")
     assert shape.options["record_path"] == ["data", "items"]
     assert objects(read(data, shape)) == [{"a": 0}, {"a": 1}, {"a": 2}]
@@ -131,7 +133,11 @@ def test_a_packed_list_is_read_without_unpacking_it_first() -> None:
 
 
 _value = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=6) | st.sampled_from(['"', "\\", '\\"', "}],[{", "a\nb"]),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=6)
+    | st.sampled_from(['"', "\\", '\\"', "}],[{", "a\nb"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 )
@@ -158,10 +164,17 @@ def test_every_object_comes_back_whatever_stands_around_it(
 
 
 @settings(max_examples=150, deadline=None)
-@given(text=st.lists(st.sampled_from(['{"a":1}', "{", "}", "[", "]", ",", '"', "\\", " ", "\n", "7", '{"b":"x"}']), max_size=25).map("".join), size=st.integers(1, 30))
+@given(
+    text=st.lists(
+        st.sampled_from(['{"a":1}', "{", "}", "[", "]", ",", '"', "\\", " ", "\n", "7", '{"b":"x"}']),
+        max_size=25,
+    ).map("".join),
+    size=st.integers(1, 30),
+)
 def test_broken_json_gives_the_same_rows_and_faults_whatever_the_blocks(text: str, size: int) -> None:
     data = text.encode()
-    for path in (None, []):
+    paths: list[list[str] | None] = [None, []]
+    for path in paths:
         whole = read(data, listed(path))
         pieces = read(data, listed(path), size=size)
         assert (pieces.rows, pieces.places) == (whole.rows, whole.places)
