@@ -150,11 +150,14 @@ def test_answers_carry_the_security_headers(house: House) -> None:
     assert "<script" not in door.text
 
 
-def stream(served: Served, cookie: str = "", **headers: str) -> websockets.connect:
+def stream(served: Served, cookie: str = "", *, origin: str | None) -> websockets.connect:
+    """A page's websocket as a browser opens it."""
     more = {"cookie": f"spire={cookie}"} if cookie else {}
+    if origin is not None:
+        more["origin"] = origin
     url = served.url.replace("http", "ws", 1) + "/_stcore/stream"
     return websockets.connect(
-        url, origin=headers.get("origin"), additional_headers=more, subprotocols=["streamlit"]
+        url, additional_headers=more, subprotocols=[websockets.Subprotocol("streamlit")]
     )
 
 

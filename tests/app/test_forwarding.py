@@ -126,6 +126,7 @@ def test_an_upload_into_a_dying_worker_ends_with_a_problem_that_says_what_to_do(
 
         def slow() -> Iterator[bytes]:
             yield b"x" * 100_000
+            time.sleep(0.7)  # until the worker has some of it: before that the upload would just begin anew
             os.kill(pid, signal.SIGKILL)
             for _ in range(20):
                 yield b"x" * 100_000

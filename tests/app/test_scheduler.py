@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ class Bench:
 
         return Scheduler(self.control, Forwarder(self.supervisor), sleep=sleep, chance=lambda: 0.5)
 
-    def keep(self, trigger: str, spec: dict[str, object], **policy: object) -> Schedule:
+    def keep(self, trigger: str, spec: dict[str, object], **policy: Any) -> Schedule:
         read = KINDS[trigger].model_validate(spec)
         with self.control.database.write() as session:
             return schedules.create(
