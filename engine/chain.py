@@ -104,7 +104,7 @@ def origin(item: FieldMapping, chain: Chain) -> tuple[Expr, FieldType]:
         for name in checked.columns:
             chain.column(name)
         value = checked.tree
-        if checked.can_raise and not chain.plan.layers.inline:
+        if checked.can_raise and chain.plan.layers.inline is None:
             # A list of one tells "it gave NULL" ([NULL]) from "it could not be computed" (NULL).
             held = chain.once(call("try", listed([value])))
             chain.losses.append((absent(held), "could not be computed from the expression"))

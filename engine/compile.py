@@ -21,7 +21,7 @@ from engine.chain import Building, Chain, origin, settle, walk
 from engine.expression import Expression, expression
 from engine.layers import PREFIX, Layers
 from engine.mapping import address
-from engine.model import FieldMapping, Mapping, Rule, Severity, TargetModel
+from engine.model import FieldMapping, FieldType, Mapping, Rule, Severity, TargetModel
 from engine.rules import OPERATORS, RunCheck, SetCheck, message_of, options_of
 from engine.scratch import complaint, scratch
 from engine.steps import BadMapping
@@ -147,7 +147,11 @@ def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> B
     set_checks: list[SetCheck] = []
     run_checks: list[RunCheck] = []
     for rule in mapping.rules:
-        options, message, scope = options_of(rule), message_of(rule), OPERATORS[rule.operator].scope
+        options, message, scope = (
+            options_of(rule),
+            message_of(rule, _type_of(rule, target)),
+            OPERATORS[rule.operator].scope,
+        )
         for name in filter(None, (rule.field, *getattr(options, "fields", ()))):
             if name not in values:
                 raise BadMapping(f"rule {rule.id}: {target.name} has no field {name}.")
@@ -202,6 +206,10 @@ def _by_field(mapping: Mapping, target: TargetModel) -> dict[str, FieldMapping]:
     return mapped
 
 
+def _type_of(rule: Rule, target: TargetModel) -> FieldType:
+    return {f.name: f.type for f in target.fields}.get(rule.field or "", FieldType.TEXT)
+
+
 def _mark(message: str) -> str:
     if "vocabulary" in message:
         return "vocabulary"
@@ -242,21 +250,25 @@ def readable(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> tuple[l
     """The mapping for reading: each field's value written out, the types given to it, and where it comes from."""
     target = _target(mapping, targets)
     mapped = _by_field(mapping, target)
-    building = Building(targets, Layers(inline=True))
-    inner, outer = [], []
+    building, typing = Building(targets, Layers(inline=400)), Building(targets, Layers(inline=10**9))
+    inner: list[Expr] = []
+    outer: list[Expr] = []
     for item in mapping.fields:
         chain = Chain(building, f"field {item.field}")
         value, kind = walk(item, *origin(item, chain), chain)
         inner.append(exp.alias_(value, item.field, quoted=True))
+        chain.plan = typing
         settled, _ = settle(target.field(item.field), mapped[item.field], column(item.field), kind, chain)
         outer.append(exp.alias_(settled, item.field, quoted=True))
-    if mapping.explode is None:
-        return inner, outer, exp.to_identifier("source")
-    building.read(mapping.explode, "explode")
-    rows = exp.select(
-        exp.Star(except_=[exp.to_identifier(mapping.explode, quoted=True)]), _exploded(mapping.explode)
-    )
-    return inner, outer, exp.Subquery(this=rows.from_("source"), alias=exp.to_identifier("source"))
+    source: Expr = exp.to_identifier("source")
+    rows = exp.select(exp.Star()).from_("source")
+    if mapping.explode is not None:
+        building.read(mapping.explode, "explode")
+        others = exp.Star(except_=[exp.to_identifier(mapping.explode, quoted=True)])
+        rows = exp.select(others, _exploded(mapping.explode)).from_("source")
+    if mapping.explode is not None or building.layers.height:
+        source = exp.Subquery(this=building.layers.over(rows), alias=exp.to_identifier("source"))
+    return inner, outer, source
 
 
 def _assemble(

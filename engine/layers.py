@@ -19,8 +19,8 @@ _NAMED = re.compile(rf'"{PREFIX}(\d+)"')
 class Layers:
     """The layers of one branch, filled while its fields are compiled."""
 
-    def __init__(self, inline: bool = False) -> None:
-        """`inline` writes values out in full instead of naming them, for SQL a person is to read."""
+    def __init__(self, *, inline: int | None = None) -> None:
+        """`inline` is for SQL a person is to read: values up to so many characters are written out, not named."""
         self.inline = inline
         self._layers: list[list[Expr]] = []
         self._known: dict[str, Expr] = {}
@@ -28,9 +28,11 @@ class Layers:
 
     def name(self, value: Expr) -> Expr:
         """The value as a column; the same value gets the same one. Columns and literals stay."""
-        if self.inline or isinstance(value, exp.Column | exp.Literal | exp.Null):
+        if isinstance(value, exp.Column | exp.Literal | exp.Null):
             return value
         written = sql(value)
+        if self.inline is not None and len(written) <= self.inline:
+            return value
         if written not in self._known:
             read = (int(number) for number in _NAMED.findall(written))
             layer = 1 + max((self._layer_of[n] for n in read if n < len(self._layer_of)), default=-1)
@@ -41,6 +43,11 @@ class Layers:
             self._layer_of.append(layer)
             self._known[written] = column(label)
         return self._known[written].copy()
+
+    @property
+    def height(self) -> int:
+        """How many layers there are."""
+        return len(self._layers)
 
     def over(self, relation: exp.Select) -> exp.Select:
         """All layers on top of a relation that offers the source columns."""

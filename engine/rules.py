@@ -226,8 +226,8 @@ def options_of(rule: Rule) -> Any:
         raise BadMapping(f"{where}: {told(error)}.") from error
 
 
-def message_of(rule: Rule) -> str:
-    """The rule's own message, or what it demands in plain words."""
+def message_of(rule: Rule, kind: FieldType = FieldType.TEXT) -> str:
+    """The rule's own message, or what it demands in plain words. `kind` is the type of the rule's field."""
     if rule.message:
         return rule.message
     o, f = options_of(rule), rule.field or "row"
@@ -237,9 +237,11 @@ def message_of(rule: Rule) -> str:
         case "type":
             return f"{f} is not {_type_words(o.type)}"
         case "range":
-            return f"{f} is not {_limits(o.min, o.max)}"
+            noun = "a date" if kind in (FieldType.TIMESTAMP, FieldType.DATE) else "a number"
+            return f"{f} is not {noun} {_limits(o.min, o.max)}"
         case "length":
-            return f"{f} is not {_limits(o.min, o.max)} long"
+            unit = "entries" if kind is FieldType.TEXTS else "characters"
+            return f"{f} does not have {_limits(o.min, o.max)} {unit}"
         case "regex":
             return f"{f} does not match the pattern {o.pattern}"
         case "in" | "not_in":
@@ -260,7 +262,7 @@ def message_of(rule: Rule) -> str:
         case "volume":
             return f"the number of rows {o.of} is not {_limits(o.min, o.max)}"
         case _:
-            return f"{f} does not meet {o.sql}"
+            return f"the condition {o.sql} does not hold"
 
 
 def _limits(low: object, high: object) -> str:

@@ -10,7 +10,7 @@ from engine import types
 from engine.model import FieldType
 from engine.scratch import complaint, scratch
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, both, call, cast, choose, given, listed, raw, same, sql, tree
+from engine.steps.tree import Expr, both, call, cast, choose, listed, raw, same, sql, tree
 
 
 def moment(value: Expr, context: Context) -> Expr:
@@ -24,7 +24,12 @@ def moment(value: Expr, context: Context) -> Expr:
         same(call("substring", value, 5, 1), "-"),
         exp.Between(this=call("strlen", value), low=tree(20), high=tree(30)),
     )
-    return choose((plain, cast(value, "TIMESTAMP")), (given(value), raw(types.timestamp(sql(value)))))
+    return choose((plain, cast(value, "TIMESTAMP")), (_has_digit(value), raw(types.timestamp(sql(value)))))
+
+
+def _has_digit(value: Expr) -> Expr:
+    """DuckDB reads the words infinity and epoch as moments in every format; a date has a digit."""
+    return call("regexp_matches", value, "[0-9]")
 
 
 def utc(moment: Expr) -> Expr:
@@ -103,7 +108,8 @@ def parse_date(value: Expr, options: ParseDate, context: Context) -> Expr:
             plain.append(_format(name, context))
     if plain:
         attempts.insert(0, cast(call("try_strptime", call("trim", value), listed(plain)), "TIMESTAMP"))
-    return attempts[0] if len(attempts) == 1 else call("coalesce", *attempts)
+    read = attempts[0] if len(attempts) == 1 else call("coalesce", *attempts)
+    return choose((_has_digit(value), read)) if options.formats != "iso" else read
 
 
 def _format(written: str, context: Context) -> str:

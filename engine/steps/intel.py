@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from engine import types
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, call, careful, choose, given, one_of, raw, sql, text
+from engine.steps.tree import Expr, call, careful, choose, one_of, sql, text
 
 
 def kind_of(name: str, where: str) -> types.Kind:
@@ -87,7 +87,7 @@ class Canonical(Kinded):
 )  # fmt: skip
 def canonical(value: Expr, options: Canonical, context: Context) -> Expr:
     value = context.once(value)
-    form = _kind_and_form(value, options, context)[1]
+    form = _form(value, options, context)
     return call("coalesce", form, value) if options.on_failure == "keep" else form
 
 
@@ -110,7 +110,8 @@ def stix_id(value: Expr, options: StixId, context: Context) -> Expr:
     if options.within is not None:
         value = context.once(value)
         return careful(value, types.indicator_id(sql(context.column(options.within)), sql(value)))
-    kind, form = _kind_and_form(value, options, context)
+    value = context.once(value)
+    kind, form = _kind(value, options, context), _form(value, options, context)
     return careful(form, types.indicator_id(sql(kind), sql(form)))
 
 
@@ -119,19 +120,27 @@ def stix_id(value: Expr, options: StixId, context: Context) -> Expr:
     summary="Writes the STIX pattern that finds the value. Nothing for kinds that have none.",
 )  # fmt: skip
 def pattern_from(value: Expr, options: Kinded, context: Context) -> Expr:
-    kind, form = _kind_and_form(value, options, context)
+    value = context.once(value)
+    kind, form = _kind(value, options, context), _form(value, options, context)
     return careful(form, types.pattern_from(sql(kind), sql(form)))
 
 
-def _kind_and_form(value: Expr, options: Kinded, context: Context) -> tuple[Expr, Expr]:
-    """The value's kind and its canonical form, each named, so that the fields that need them share them."""
-    value = context.once(value)
+def _kind(value: Expr, options: Kinded, context: Context) -> Expr:
+    """The value's kind, named once for all fields that need it; what the other field cannot tell, the looks do."""
     told = options.told(context)
     if isinstance(told, exp.Literal):
-        return told, context.once(careful(value, types.KINDS[told.name].canonical(sql(value))))
+        return told
     looks = careful(value, types.recognise(sql(value)))
-    kind = context.once(looks if told is None else call("coalesce", told, looks))
-    return kind, context.once(choose((given(kind), raw(types.canonical_as(sql(value), sql(kind))))))
+    return context.once(looks if told is None else call("coalesce", told, looks))
+
+
+def _form(value: Expr, options: Kinded, context: Context) -> Expr:
+    """The value's canonical form, named once; NULL where it is not of its kind."""
+    told = options.told(context)
+    if told is None or isinstance(told, exp.Literal):
+        kind = types.KINDS["indicator" if told is None else told.name]
+        return context.once(careful(value, kind.canonical(sql(value))))
+    return context.once(careful(value, types.canonical_as(sql(value), sql(told))))
 
 
 @step(
@@ -139,7 +148,7 @@ def _kind_and_form(value: Expr, options: Kinded, context: Context) -> tuple[Expr
     summary="Says what the value is: ipv4, domain, url, sha256, … Nothing where it is none of them.",
 )  # fmt: skip
 def recognise(value: Expr, options: Kinded, context: Context) -> Expr:
-    return _kind_and_form(value, options, context)[0]
+    return _kind(context.once(value), options, context)
 
 
 class UrlPart(Options):

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from engine import types
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, call, cast, choose, column, one_of, text
+from engine.steps.tree import Expr, call, cast, choose, column, given, one_of, text
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 MOST_ENTRIES = 5000
@@ -80,9 +80,12 @@ def map_(value: Expr, options: Map, context: Context) -> Expr:
         else _folded(options.values or {})
     )
     value = context.once(value)
-    others = {"keep": value, "null": exp.null(), "reject": exp.null(), "value": text(options.value or "")}[
-        options.otherwise
-    ]
+    others = {
+        "keep": value,
+        "null": exp.null(),
+        "reject": exp.null(),
+        "value": choose((given(value), text(options.value or ""))),
+    }[options.otherwise]
     if not table:
         return others
     return worded(context.once(call("lower", call("trim", value))), table, others)
