@@ -56,9 +56,9 @@ def targets(desk: Desk) -> dict[str, TargetModel]:
     return {**TARGETS, **{d.id: TargetModel.model_validate(d.body) for d in own}}
 
 
-def source(desk: Desk, id: str) -> Source:
-    """A source by id; NotFound where there is none."""
-    return Source.model_validate(definitions.get(desk.store.cursor(), "source", id).body)
+def source(desk: Desk, id: str, version: int | None = None) -> Source:
+    """A source by id and, where given, version; NotFound where there is none."""
+    return Source.model_validate(definitions.get(desk.store.cursor(), "source", id, version).body)
 
 
 def pipeline(desk: Desk, id: str, version: int | None = None) -> Pipeline:

@@ -115,9 +115,12 @@ def shape_of(read: Source) -> Shape:
 
 def start_run(desk: Desk, pipeline_id: str, *, by: str, version: int | None = None) -> int:
     """Start a run in the background and return its number."""
-    definition = definitions.get(desk.store.cursor(), "pipeline", pipeline_id, version)
-    number = runs.begin(desk.store, pipeline_id, definition.version, "run", {}, by, desk.now())
-    _go(desk, number, lambda progress: _load(desk, number, pipeline_id, definition.version, progress))
+    cursor = desk.store.cursor()
+    definition = definitions.get(cursor, "pipeline", pipeline_id, version)
+    read = definitions.get(cursor, "source", Pipeline.model_validate(definition.body).source)
+    body = {"source_version": read.version}
+    number = runs.begin(desk.store, pipeline_id, definition.version, "run", body, by, desk.now())
+    _go(desk, number, _loader(desk, number))
     return number
 
 
@@ -171,22 +174,26 @@ def resume_interrupted(desk: Desk) -> list[int]:
             error = {"title": "The replay was interrupted and can be started again."}
             runs.end(desk.store, each.run, "failed", desk.now(), error=error)
             continue
-        _go(desk, each.run, _loader(desk, each))
+        _go(desk, each.run, _loader(desk, each.run))
     return [each.run for each in interrupted if each.kind != "replay"]
 
 
-def _loader(desk: Desk, each: Run) -> Callable[[Progress], list[str]]:
-    return lambda progress: _load(desk, each.run, each.pipeline, each.version, progress)
+def _loader(desk: Desk, number: int) -> Callable[[Progress], list[str]]:
+    return lambda progress: _load(desk, number, progress)
 
 
-def _load(desk: Desk, number: int, pipeline_id: str, version: int, progress: Progress) -> list[str]:
-    """Run a pipeline from where it stands; returns notes for whoever reads the run's page."""
-    loading = pipeline(desk, pipeline_id, version)
-    read = source(desk, loading.source)
+def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
+    """Run a pipeline from where it stands; returns notes for whoever reads the run's page.
+
+    Pipeline and source are of the versions the run was started with, also when it is resumed.
+    """
+    entered = runs.get(desk.store.cursor(), number)
+    loading = pipeline(desk, entered.pipeline, entered.version)
+    read = source(desk, loading.source, entered.body["source_version"])
     plan = plan_of(desk, loading)
     intake = Intake(desk, number, read, loading.id, shape_of(read))
     resume = runs.resume(desk.store.cursor(), number)
-    progress.ledger = runs.get(desk.store.cursor(), number).ledger
+    progress.ledger = entered.ledger
     books = RunBooks(
         desk.store, number, loading.id, plan, fields_of(intake.shape), now=desk.now, cursors=intake.cursor
     )
