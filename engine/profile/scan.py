@@ -155,7 +155,7 @@ class _Scan:
             self.facts[name]["samples"] = tuple(found)
         kinds = sorted(types.KINDS)
         for some in (kinds[i : i + 15] for i in range(0, len(kinds), 15)):
-            tests = ", ".join(f"avg(({types.KINDS[kind].canonical('v')} IS NOT NULL)::INT)" for kind in some)
+            tests = ", ".join(f"avg(({shapes.is_type('v', kind)})::INT)" for kind in some)
             for name, *shares in self.query(f"SELECT c, {tests} FROM ({values}) GROUP BY c"):
                 fits = self.facts[name].setdefault("fits", {})
                 fits |= {kind: round(share, 4) for kind, share in zip(some, shares, strict=True) if share}
