@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 
@@ -114,8 +114,8 @@ class Store:
                 cursor.close()
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file."""
-        with self._writing, self.cursor() as cursor:
+        """Fold the write-ahead log into the file, unless something else is being written just now."""
+        with self._writing, self.cursor() as cursor, suppress(duckdb.TransactionException):
             cursor.execute("CHECKPOINT store")
 
     def close(self) -> None:
