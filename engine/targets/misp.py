@@ -21,9 +21,7 @@ def _path(path: str) -> Step:
     return Step(step="json_path", options={"path": path})
 
 
-_KIND = Step(
-    step="map", options={"values": dict(TYPES), "otherwise": "keep"}
-)
+_KIND = Step(step="map", options={"values": dict(TYPES), "otherwise": "keep"})
 _EPOCH = Step(step="parse_date", options={"formats": "epoch"})
 _MOMENT = Step(step="parse_date", options={"formats": "iso"})
 _TEXTS = Step(step="texts")
@@ -59,8 +57,13 @@ _PART = (
 
 
 def _attribute(target: str, where: str, *more: FieldMapping) -> Mapping:
-    """An attribute as records of `target`, one for each part of a composite."""
-    keep = Step(step="canonical", options={"kind": "indicator", "on_failure": "null"})
+    """An attribute as records of `target`, one for each part of a composite.
+
+    An indicator's `value` is one we know or nothing (`original` has what MISP says); an observable
+    may hold any text.
+    """
+    otherwise = "null" if target == "indicator" else "keep"
+    known = Step(step="canonical", options={"kind": "indicator", "on_failure": otherwise})
     return Mapping(
         target=target,
         where=where,
@@ -68,7 +71,7 @@ def _attribute(target: str, where: str, *more: FieldMapping) -> Mapping:
         fields=(
             FieldMapping(field="id", sql=f"concat('{target}--', {_PART})"),
             FieldMapping(field="type", constant=target),
-            _take("value", "parts", _path("$.value"), keep),
+            _take("value", "parts", _path("$.value"), known),
             _take("value_type", "parts", _path("$.type"), _KIND),
             _take("modified", "timestamp", _EPOCH),
             _take("labels", "tags", _TEXTS),

@@ -38,6 +38,10 @@ MOTIVES = (
     ),
     texts("secondary_motivations", "Secondary motivations"),
 )
+# Without `summary`, which in a sighting is a property of its own.
+SIGHTED = DESCRIPTION.model_copy(
+    update={"synonyms": tuple(w for w in DESCRIPTION.synonyms if w != "summary")}
+)
 REFS = texts("object_refs", "Objects")
 EXTERNAL_ID = field(
     "external_id", "Id in its catalogue", "technique id", "technique_id", "attack id", "mitre id", "t-code"
@@ -114,7 +118,7 @@ OBJECTS = (
           field("source_ref", "From", "source", "source id", "source ref"), field("target_ref", "To", "target", "target id", "target ref"),
           moment("start_time", "Start"), moment("stop_time", "Stop")),
     model("sighting", "Sighting", "That an indicator or other object was seen.",
-          DESCRIPTION, FIRST_SEEN, LAST_SEEN, number("count", "Count", "sightings", "hits"),
+          SIGHTED, FIRST_SEEN, LAST_SEEN, number("count", "Count", "sightings", "hits"),
           field("sighting_of_ref", "Sighting of"), texts("observed_data_refs", "Observed data"), texts("where_sighted_refs", "Where sighted"),
           flag("summary", "Is a summary")),
     model("language-content", "Language content", "An object's text in other languages.",

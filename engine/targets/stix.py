@@ -47,7 +47,8 @@ _TLP = (
 )
 _OBSERVABLE_NAMES = "coalesce(value, name, path, key, display_name, account_login, user_id, subject, serial_number, command_line, number)"
 _HASHES = tuple(
-    (kind, f"json_extract_string(hashes, '$.\"{name}\"')")
+    # DuckDB lifts what two TRYs share out of both, so it must not raise in the first place.
+    (kind, f"CASE WHEN json_valid(hashes) THEN json_extract_string(hashes, '$.\"{name}\"') END")
     for kind, name in (("sha256", "SHA-256"), ("sha1", "SHA-1"), ("md5", "MD5"))
 )
 

@@ -89,5 +89,10 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     for name, function in FUNCTIONS.items():
         if name not in known:
             connection.create_function(
-                name, function, ["VARCHAR"], "VARCHAR", exception_handling="return_null", side_effects=False
+                name,
+                function,
+                ["VARCHAR"],
+                "VARCHAR",
+                exception_handling=duckdb.PythonExceptionHandling.RETURN_NULL,
+                side_effects=False,
             )

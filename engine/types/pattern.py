@@ -11,9 +11,10 @@ from engine.types.sql import full, let, literal, when
 STRING = r"'(?:[^'\\]|\\.)*'"
 STEP = rf"(?:[.](?:[A-Za-z0-9_-]+|{STRING})|\[(?:[0-9]+|\*)\])"
 PATH = rf"[a-z0-9-]+:(?:[A-Za-z0-9_-]+|{STRING}){STEP}*"
-CONSTANT = rf"(?:{STRING}|-?[0-9]+)"
+CONSTANT = rf"(?:t?{STRING}|-?[0-9]+(?:[.][0-9]+)?|true|false)"
 EQUALS = rf"{PATH}\s*=\s*{CONSTANT}"
 OPEN, CLOSE = r"[\s\[(]*", r"[\s\])]*"
+QUOTES = "^t?'|'$"
 PLAIN_LEFT = r"\[ *[a-z0-9-]+:[A-Za-z0-9_.\[\]*-]+ *= *"
 LEFT = rf"(?s)^\s*\[\s*({PATH})\s*="
 RIGHT = rf"(?s)=\s*({CONSTANT})\s*\]\s*$"
@@ -115,9 +116,9 @@ def _right(pattern: str) -> str:
 
 
 def _constant(text: str) -> str:
-    """SQL: value of a constant as text: a quoted string's content, or the number."""
-    inner = f"substr({text}, 2, length({text}) - 2)"
-    return f"CASE WHEN starts_with({text}, '''') THEN {_unescaped(inner)} ELSE {text} END"
+    """SQL: value of a constant as text: a quoted string's or timestamp's content, or the number or word."""
+    inner = f"regexp_replace({text}, {literal(QUOTES)}, '', 'g')"
+    return f"CASE WHEN ends_with({text}, '''') THEN {_unescaped(inner)} ELSE {text} END"
 
 
 def pattern_value(pattern: str) -> str:

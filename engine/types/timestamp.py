@@ -94,7 +94,7 @@ def _ordered(text: str, order: Order) -> str:
     tidy = rf"regexp_replace(regexp_replace({text}, '[./-]', '/', 'g'), ' ?(UTC|GMT|Z)$', '')"
     formats = [
         form.format("/") + clock
-        for form in (NUMERIC[order], SHORT[order])
+        for form in (SHORT[order], NUMERIC[order])
         for clock in CLOCKS
         if "." not in clock
     ]

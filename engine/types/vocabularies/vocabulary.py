@@ -20,8 +20,9 @@ class Vocabulary:
     open: bool = False
 
     def words(self) -> dict[str, str]:
-        """Every accepted word in lower case, and the value it means."""
-        return {**self.synonyms, **{value.lower(): value for value in self.values}}
+        """Every accepted word in lower case, and the value it means. A synonym counts before a value: on a scale
+        of 0 to 10 the word 10 means 100."""
+        return {**{value.lower(): value for value in self.values}, **self.synonyms}
 
     def canonical(self, value: str) -> str:
         """SQL: the agreed value for a VARCHAR expression; another word is kept where `open`, else NULL."""
