@@ -58,7 +58,9 @@ def test_a_column_is_what_its_values_are(
     assert column_of(database, values).type == kind
 
 
-def test_outliers_are_counted_on_all_rows_and_shown_with_their_row(database: duckdb.DuckDBPyConnection) -> None:
+def test_outliers_are_counted_on_all_rows_and_shown_with_their_row(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
     values = [f"192.0.2.{i % 250}" for i in range(30_000)]
     values[17_777] = "not an address"
     column = column_of(database, values)
@@ -121,7 +123,9 @@ def test_hostile_names_and_values_do_no_harm(database: duckdb.DuckDBPyConnection
     assert (column.rows, column.longest) == (4, 100_000)
 
 
-def test_the_same_rows_give_the_same_profile_and_it_survives_json(database: duckdb.DuckDBPyConnection) -> None:
+def test_the_same_rows_give_the_same_profile_and_it_survives_json(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
     rows = "SELECT i::VARCHAR AS a, md5(i::VARCHAR) AS b FROM range(40000) r(i)"
     first = profile(database.cursor(), rows, ["a", "b"])
     assert profile(database.cursor(), rows, ["a", "b"]) == first
