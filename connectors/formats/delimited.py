@@ -15,7 +15,7 @@ import numpy as np
 
 from connectors.formats.lines import LINE_LIMIT, Block, Lines, blocks, bom, fill, plain
 from connectors.formats.proof import proven
-from connectors.formats.rows import Broken, Quoting, Row, split
+from connectors.formats.rows import Broken, Quoting, Row, miscount, split
 from connectors.formats.text import Text, blank, decoded, level, starts
 from engine.model import Dialect, Shape
 from engine.ports import Chunk, Fault
@@ -197,6 +197,9 @@ class _Spread:
                 continue
             if (self.comment and starts(self.text, line, self.comment)) or blank(self.text, line):
                 continue
+            if why := self._miscounted(line):
+                self.faults.append((line, why))
+                continue
             following = int(np.searchsorted(barriers, line))
             reach = int(barriers[following]) if following < len(barriers) else len(lines)
             found = split(self.text.data, lines, line, self.how, reach)
@@ -210,6 +213,17 @@ class _Spread:
                 self.faults.append((line, found.reason))
         self._good(at, len(lines))
         return len(lines)
+
+    def _miscounted(self, line: int) -> str:
+        """Why a line without quotes or escapes is no row, which most broken lines are."""
+        how, data = self.how, self.text.data
+        begin, end = int(self.text.lines.starts[line]), int(self.text.lines.ends[line])
+        special = (how.quote and data.find(how.quote, begin, end) >= 0) or (
+            how.escape and data.find(how.escape, begin, end) >= 0
+        )
+        if special or not how.delimiter:
+            return ""
+        return miscount(data.count(how.delimiter, begin, end) + 1, how.width)
 
     def _settle(self, row: Row, line: int) -> Row | Broken:
         """Take the row, unless it swallows lines that are rows of their own, or has become too long."""
@@ -232,7 +246,12 @@ class _Spread:
         whole = begin == 0 and end == len(lines)
         part = data if whole else data[int(lines.starts[begin]) : int(lines.nexts[end - 1])]
         if b"\r" in part:
-            part = part.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            # translate is five times as fast as replace, and right where each CR belongs to a CR LF
+            pairs = int((lines.nexts[begin:end] - lines.ends[begin:end] == 2).sum())
+            alone = np.count_nonzero(np.frombuffer(part, np.uint8) == 13) != pairs
+            part = (
+                part.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if alone else part.translate(None, b"\r")
+            )
         if not part.endswith(b"\n") and not whole:
             part += b"\n"
         self.parts.append(part)

@@ -25,6 +25,7 @@ HEAD = 1 << 18
 SAMPLE_LINES = 1000
 _DETECTOR_BYTES, _DETECTOR_LINES = 1 << 14, 100
 _DELIMITERS = (",", "\t", ";", "|", "\x1f", "\x01", "^", "~", "||", " ", ":")
+_COLUMNS = 20_000
 _COMMENTS = ("#", "//", "%")
 _LEGACY = (
     "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "koi8_r", "koi8_u", "iso8859_2",
@@ -253,7 +254,7 @@ def _best(text: list[str], comment: str, name: str) -> _Fit:
         if not (values and candidate[0] in " :")
     ]
     best = max(fits, key=lambda fit: fit.score, default=None)
-    if best is None or best.width < 2 or best.consistent < 0.5:
+    if best is None or best.score <= 0 or best.consistent < 0.5:
         quoted = sum(t.lstrip().startswith('"') and t.rstrip().endswith('"') for t in lines) > len(lines) / 2
         return _Fit("", '"' if quoted else "", "", 1, 1.0, 0.0)
     return best
@@ -293,7 +294,7 @@ def _fit(
     hint = {".tsv": "\t", ".tab": "\t", ".psv": "|", ".csv": ","}.get(name[-4:].lower(), "")
     score = consistent + usual + 0.05 * (quote == '"') + min(width, 20) * 0.01
     score += 0.1 * (proposed is not None and proposed[0] == delimiter) + 0.05 * (hint == delimiter)
-    return _Fit(delimiter, quote, escape, width, consistent, score if width > 1 else 0.0)
+    return _Fit(delimiter, quote, escape, width, consistent, score if 1 < width <= _COLUMNS else 0.0)
 
 
 def _proposal(lines: list[str]) -> tuple[str, str, str] | None:

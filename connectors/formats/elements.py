@@ -81,6 +81,7 @@ class _Cutter:
         self.opened = -1  # where in `held` an element begins that has not ended
         self.flaw = ""  # what is wrong with that element
         self.head: bytes | None = None  # its beginning, once it is too long to hold
+        self.head_at = 0
         self.lists = 0
 
     def feed(self, fresh: bytes, last: bool) -> Batch:
@@ -244,7 +245,8 @@ class _Cutter:
         if self.opened >= 0:
             keep = self.opened
             if len(data) - keep > self.longest:
-                self.head = self.head or data[keep : keep + KEPT_OF_A_FAULT]
+                if self.head is None:
+                    self.head, self.head_at = data[keep : keep + KEPT_OF_A_FAULT], self.offset + keep
                 keep = len(data)
             self.opened = 0
         self.held = data[keep:]
@@ -254,9 +256,10 @@ class _Cutter:
         """The stream is over: say what it broke off in."""
         place, rest = len(batch.starts), self.held.strip(_BLANKS)
         if self.opened >= 0:
-            raw = self.head or self.held[:KEPT_OF_A_FAULT]
+            raw = self.held[:KEPT_OF_A_FAULT] if self.head is None else self.head
+            at = self.offset if self.head is None else self.head_at
             batch.pieces.append(
-                Piece(place, raw, f"the file ends inside this object, which begins at byte {self.offset}")
+                Piece(place, raw, f"the file ends inside this object, which begins at byte {at}")
             )
         elif self.inside and self.path is not None:
             for value in _scalars(rest) or [b""]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -19,6 +20,7 @@ from engine.ports import Chunk, Fault
 CHUNK_BYTES = 1 << 24
 HEAD = 1 << 22
 _SAMPLE = 500
+_LOOKS_LIKE_JSON = re.compile(rb'\s*(\{\s*"[^"]*"\s*:|\[\s*[\[{]\s*["\[{])')
 
 
 class JsonDocument:
@@ -39,13 +41,13 @@ class JsonDocument:
             return None
         path = record_path(head)
         objects = sampled(stream, path)
-        if not objects:
+        if not objects and not _LOOKS_LIKE_JSON.match(head[bom(head)[0] :][:4096]):
             return None
-        notes = (
-            () if not path else (f"the records stand at {'.'.join(path)}; what stands beside is not read",)
-        )
+        notes = [f"the records stand at {'.'.join(path)}; what stands beside is not read"] if path else []
+        if not objects:
+            notes.append("no whole object stands near its beginning")
         options: dict[str, Any] = {"record_path": None if path is None else list(path)}
-        return Shape(format=self.name, fields=fields_of(objects), options=options, notes=notes)
+        return Shape(format=self.name, fields=fields_of(objects), options=options, notes=tuple(notes))
 
     def refit(self, stream: BinaryIO, shape: Shape) -> Shape:
         """The fields at the record path a person chose."""

@@ -52,7 +52,8 @@ def _periodic(
 ) -> bool:
     """Whether every line has the marks of the first one, in its order, and they stand where they may."""
     period = int(np.argmax(kinds == _LF)) + 1
-    if len(kinds) != period * count or period < width:
+    # each column is looked at on its own, which a line of nothing but quotes must not make expensive
+    if len(kinds) != period * count or not width <= period <= 8 * width + 64:
         return False
     first = kinds[:period]
     table = kinds.reshape(count, period)
@@ -97,13 +98,13 @@ def _judge(
         good: np.ndarray = _per_line(is_delimiter, stops) == width - 1
         return good & (lines.ends > lines.starts)
     is_quote = kinds == quote
-    seen = np.cumsum(is_quote)
+    seen = np.cumsum(is_quote, dtype=np.int32)
     line_base = np.concatenate([[0], seen[stops[:-1]]])
     inside = ((seen - is_quote - np.repeat(line_base, lengths)) & 1).astype(bool)
     good = _per_line(is_delimiter & ~inside, stops) == width - 1
     good &= ((seen[stops] - line_base) & 1) == 0
     good &= lines.ends > lines.starts
-    line_of = np.repeat(np.arange(len(stops)), lengths)
+    line_of = np.repeat(np.arange(len(stops), dtype=np.int32), lengths)
     previous_at = np.concatenate([[-1], at[:-1]])
     previous = np.concatenate([[_LF], kinds[:-1]]).astype(kinds.dtype)
     opens = is_quote & ~inside
@@ -119,4 +120,4 @@ def _judge(
 
 
 def _per_line(flags: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    return np.diff(np.cumsum(flags)[stops], prepend=0)
+    return np.diff(np.cumsum(flags, dtype=np.int32)[stops], prepend=0)

@@ -74,13 +74,17 @@ def split(data: bytes, lines: Lines, index: int, how: Quoting, stop_line: int) -
             limit == len(lines) and stop_line == len(lines) and broken.at >= int(lines.ends[limit - 1])
         )
         return Broken(broken.reason, open_ended=cut_short)
-    if how.width and len(fields) != how.width:
-        if last > index:
-            # what closed the quote was not meant to: read the opening line on its own
-            return Broken(_OPEN)
-        few = len(fields) < how.width
-        return Broken(f"{'too few' if few else 'too many'} columns: {len(fields)} of {how.width}")
+    if why := miscount(len(fields), how.width):
+        # what closed a quote on a later line was not meant to: read the opening line on its own
+        return Broken(_OPEN if last > index else why)
     return Row(fields, last)
+
+
+def miscount(found: int, width: int) -> str:
+    """What is wrong with a number of columns; "" where it is right, or where any will do."""
+    if not width or found == width:
+        return ""
+    return f"too {'few' if found < width else 'many'} columns: {found} of {width}"
 
 
 def _fields(data: bytes, lines: Lines, index: int, how: Quoting, limit: int) -> tuple[list[bytes], int]:
@@ -149,4 +153,6 @@ def _quoted(
             parts.append(how.quote)
             at += 1
             continue
-        return b"".join(parts), at, index + int(np.searchsorted(lines.nexts[index:limit], close, "right"))
+        if close >= lines.nexts[index]:
+            index += int(np.searchsorted(lines.nexts[index:limit], close, "right"))
+        return b"".join(parts), at, index

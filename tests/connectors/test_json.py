@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import time
 from typing import Any
 
 import orjson
@@ -130,6 +131,25 @@ def test_a_packed_list_is_read_without_unpacking_it_first() -> None:
     shape = sniff(io.BytesIO(data), "x.json.gz")
     assert (shape.format, shape.compression) == ("json", "gzip")
     assert len(read(data, shape).rows) == 1000
+
+
+HOSTILE = {
+    "an object in an object": b'{"a":' * 500_000 + b"1" + b"}" * 500_000,
+    "a list in a list": b'[{"a":' + b"[" * 500_000 + b"]" * 500_000 + b'},{"b":1}]',
+    "a string without end": b'[{"a":"' + b"x,{}" * 3_000_000,
+    "nothing but closing brackets": b"}" * 100_000,
+    "nothing but quotes": b'"' * 3_000_000,
+    "nothing but commas": b"," * 2_000_000 + b"\n" + b"," * 2_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_input_is_accounted_for_in_little_time(name: str) -> None:
+    before = time.perf_counter()
+    found = read(HOSTILE[name], name="x.json")
+    assert found.faults or found.rows
+    assert all(len(fault.raw) <= 1 << 20 for fault in found.faults)
+    assert time.perf_counter() - before < 10
 
 
 _value = st.recursive(
