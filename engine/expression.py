@@ -27,6 +27,7 @@ from engine.steps.tree import Expr, call, sql
 LONGEST = 10_000
 MOST_TOKENS = 2_000
 DEEPEST = 50
+MOST_FILL = 1_000
 
 _NODES: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.And, exp.Or, exp.Not,
@@ -80,6 +81,7 @@ def expression(text: str, where: str, columns: Mapping[str, str] | None = None) 
         _check_tokens(sqlglot.tokenize(text, dialect="duckdb"), where)
         node: Expr = sqlglot.parse_one(text, dialect="duckdb", into=exp.Condition)
         _check_nodes(node, where)
+        _check_filling(node, where)
         node = _softened(node)
         literal_patterns(node, where)
         used = tuple(dict.fromkeys(c.name for c in fields_of(node)))
@@ -155,6 +157,20 @@ def _check_nodes(root: Expr, where: str) -> None:
             continue
         shown = sql(node).split("(")[0].strip().lower()[:40] or type(node).__name__.lower()
         raise BadMapping(f"{where}: {_refusal(shown)}")
+
+
+def _check_filling(root: Expr, where: str) -> None:
+    """lpad and rpad make text of any length from a number: only a small, written number may say so."""
+    for node in root.find_all(exp.Pad, exp.Anonymous):
+        name = sql(node).split("(")[0].lower()
+        if name in ("lpad", "rpad"):
+            length = node.args["expression"] if isinstance(node, exp.Pad) else node.expressions[1]
+            if not (
+                isinstance(length, exp.Literal) and not length.is_string and float(length.name) <= MOST_FILL
+            ):
+                raise BadMapping(
+                    f"{where}: {name} fills up to at most {MOST_FILL} characters, and needs that number written out."
+                )
 
 
 def _names(node: exp.Expr) -> list[str]:

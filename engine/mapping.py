@@ -67,7 +67,7 @@ def from_yaml(text: str) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         place = _place(first["loc"], list(fields))
-        raise BadMapping(f"line {_line(lines, place)}: {told(error)}.") from error
+        raise BadMapping(f"line {_line(lines, place)}: {told(error, near=True)}.") from error
 
 
 def _field_out(item: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +121,15 @@ def _line(lines: dict[tuple[Any, ...], int], place: tuple[Any, ...]) -> int:
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # YAML 1.1 takes these for line ends; only double quotes keep them as they are.
+    style = '"' if any(c in text for c in "\r\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 class _Loader(yaml.SafeLoader):

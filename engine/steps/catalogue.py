@@ -119,10 +119,11 @@ def step(
     return keep
 
 
-def told(error: ValidationError) -> str:
-    """The first thing pydantic found, in one plain clause."""
+def told(error: ValidationError, *, near: bool = False) -> str:
+    """The first thing pydantic found, in one plain clause; `near` where a line already says the place."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
+    loc = first["loc"][-1:] if near and first["loc"] and isinstance(first["loc"][-1], str) else first["loc"]
+    place = "" if near and loc == first["loc"] and len(loc) > 1 else ".".join(str(part) for part in loc)
     words = {"missing": "is missing", "extra_forbidden": "is not known here"}.get(first["type"])
     message = words or first["msg"].removeprefix("Value error, ")
     return f"{place} {message}" if words else f"{place}: {message}" if place else message
