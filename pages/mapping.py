@@ -202,15 +202,12 @@ def bar(client: Client, edited: Draft, models: dict[str, Any], lacking: list[str
         else:
             choose_target(client, edited, models)
         sure = drafting.waiting(edited, drafting.SURE)
-        every = drafting.waiting(edited)
         if sure:
             st.button(
                 f"Accept {len(sure)} at {drafting.SURE} % or more",
                 on_click=drafting.accept,
                 args=(edited, sure),
             )
-        elif every:
-            st.button(f"Accept all {len(every)}", on_click=drafting.accept, args=(edited, every))
     for note in edited.now.get("notes") or []:
         st.caption(note)
 

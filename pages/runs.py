@@ -95,8 +95,7 @@ def detail(client: Client, number: int) -> None:
         )
     picture(run.ledger)
     left, right = st.columns([9, 7], gap="small")
-    with left:
-        causes(client, run)
+    by_cause = left.container()
     with right, frame.panel("Stages", "they overlap", key="stages", flush=True):
         stages(run.seconds)
     left, right = st.columns([9, 7], gap="small")
@@ -104,7 +103,11 @@ def detail(client: Client, number: int) -> None:
         lineage(run, name, pipeline)
     with right:
         undo(client, run)
-    with st.expander(f"Log, {words.count(len(run.notes), 'line')}"):
+    # Last: proposed fixes are tried out before they are shown, which takes a moment.
+    log = st.container()
+    with by_cause:
+        causes(client, run)
+    with log, st.expander(f"Log, {words.count(len(run.notes), 'line')}"):
         st.code("\n".join(run.notes) or "Nothing out of the ordinary.", language=None)
 
 

@@ -18,14 +18,15 @@ WORDS = {NONE: "Not mapped", CONSTANT: "A constant…", SQL: "An expression…"}
 def board(edited: Draft, target: Any, sources: list[str], selected: str) -> None:
     """Draw the rows: required fields first, then what is mapped or suggested; the rest can be added."""
     mapped = {f["field"] for f in drafting.mapping_of(edited)["fields"]}
-    suggested = set(drafting.waiting(edited))
+    suggested = set(drafting.waiting(edited, drafting.LIKELY))
     shown = [f for f in target.fields if f.required]
     shown += [f for f in target.fields if not f.required and f.name in mapped]
     shown += [f for f in target.fields if not f.required and f.name not in mapped and f.name in suggested]
     if selected and selected not in {f.name for f in shown}:
         shown += [f for f in target.fields if f.name == selected]
-    for field in shown:
-        _row(edited, field, sources, selected)
+    with st.container(height=396, border=False, key="board-rows"):
+        for field in shown:
+            _row(edited, field, sources, selected)
     rest = [f.name for f in target.fields if f not in shown]
     if rest:
         subject = edited.now["subject"]

@@ -8,11 +8,12 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import quote
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.widgets.access import attempt
+from app.widgets.access import attempt, tenant
 from engine.errors import SpireError
 
 APP = Path(__file__).resolve().parent.parent
@@ -24,13 +25,16 @@ def _style() -> str:
     tokens, own = APP / "static" / "tokens.css", APP / "widgets" / "style.css"
     # A comment that names a tag makes the browser's sanitiser drop the whole style.
     css = re.sub(r"/\*.*?\*/", "", tokens.read_text() + own.read_text(), flags=re.DOTALL)
-    return f"<style>{css}</style>"
+    mark = quote((APP / "static" / "mark.svg").read_text())
+    return f"<style>{css}:root {{ --mark: url('data:image/svg+xml,{mark}'); }}</style>"
 
 
 def draw(page: Callable[[], None]) -> None:
     """Draw a page. What stands in its way is told with what to do next, and never as a trace."""
     st.html(_style())
-    st.session_state["shown"] = set()
+    if not tenant():
+        head("No tenant yet", "You belong to no tenant. Ask an administrator for a role in one.")
+        return
     try:
         page()
     except SpireError as problem:

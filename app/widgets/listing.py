@@ -13,11 +13,11 @@ CSS = """
 table { border-collapse: collapse; width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 thead th { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
-td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: 420px; }
+td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: var(--cell, 320px); box-sizing: border-box; }
 tr:last-child td { border-bottom: 0; } .r { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; white-space: nowrap; }
-a.name { color: var(--text); font-weight: 600; white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
+a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }
 .sub { display: block; color: var(--muted); font-size: 12px; line-height: 16px; } .b { font-weight: 600; }
 .cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: block; max-width: 100%; }
@@ -37,7 +37,8 @@ JS = """
 export default function ({ data, parentElement: root, setTriggerValue }) {
   const el = (tag, cls, text) => { const e = document.createElement(tag); if (cls) e.className = cls; if (text !== undefined) e.textContent = text; return e; };
   const wrap = root.querySelector('.wrap'), table = root.querySelector('table'), none = root.querySelector('.none');
-  wrap.style.maxHeight = data.height ? data.height + 'px' : '';
+  wrap.style.maxHeight = data.height ? data.height + 'px' : ''; wrap.style.setProperty('--cell', data.cell + 'px');
+  wrap.tabIndex = data.height ? 0 : -1; wrap.setAttribute('role', 'region'); wrap.setAttribute('aria-label', data.name);
   const kept = wrap.scrollTop;
   const open = (id, e) => { if (e.metaKey || e.ctrlKey || e.shiftKey) return; e.preventDefault(); e.stopPropagation(); setTriggerValue('opened', id); };
   function fill(td, c, row, first) {
@@ -49,7 +50,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return; }
     if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.onclick = e => { e.stopPropagation(); setTriggerValue('acted', { row: row.id, act: c.act }); }; td.append(b); }
     else if (c.chip) td.append(el('span', 'chip ' + c.chip, c.text));
-    else if (first && row.go) { const a = el('a', 'name', c.text); a.href = row.href || '#'; a.onclick = e => open(row.id, e); td.append(a); }
+    else if (first && row.go) { const a = el('a', 'name ' + (c.wrap ? 'wrap' : 'cut'), c.text); a.href = row.href || '#'; a.onclick = e => open(row.id, e); td.append(a); }
     else td.append(el('span', (c.tone || '') + (c.wrap ? '' : ' cut'), c.text));
     if (c.sub) td.append(el('span', 'sub' + (c.wrap ? '' : ' cut'), c.sub));
   }
@@ -123,8 +124,9 @@ def listing(
     none: str = "Nothing here yet.",
     selected: str = "",
     height: int | None = None,
+    widest: int = 320,
 ) -> Chosen:
-    """Draw the list; gives what was chosen since the last run of the page."""
+    """Draw the list; gives what was chosen since the last run of the page. Longer cells are cut at `widest` px."""
     data = {
         "name": name,
         "columns": [vars(column) for column in columns],
@@ -132,6 +134,7 @@ def listing(
         "none": none,
         "selected": selected,
         "height": height,
+        "cell": widest,
     }
     found = _listing(key=key, data=data, on_opened_change=_nothing, on_acted_change=_nothing)
     acted = found.acted or {}

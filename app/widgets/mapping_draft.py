@@ -13,6 +13,8 @@ from app.client import Client
 from app.widgets.drafts import Draft, begin, draft
 
 SURE = 90
+# Weaker suggestions are not put forward; they are there when the field is looked for.
+LIKELY = 50
 NONE, CONSTANT, SQL = "\x00none", "\x00constant", "\x00sql"
 Data = dict[str, Any]
 

@@ -65,7 +65,7 @@ def output(preview: Any, mapping: dict[str, Any], order: list[str], *, key: str)
         Column("Line", right=True),
         *(Column(name, hint=f"from {origins[name]}" if origins[name] else "") for name in names),
     ]
-    listing("Output", heads, shown[:SHOWN], key=f"{key}-rows", height=380, none="No rows here.")
+    listing("Output", heads, shown[:SHOWN], key=f"{key}-rows", height=380, widest=220, none="No rows here.")
     if len(shown) > SHOWN:
         st.caption(f"The first {SHOWN} of {words.count(len(shown), 'row')}.")
 

@@ -55,7 +55,7 @@ def seconds(number: float) -> str:
 
 def ago(time: datetime, now: datetime | None = None) -> str:
     """`just now`, `3 minutes ago`, `in 2 hours`."""
-    passed = ((now or datetime.now(UTC)) - time).total_seconds()
+    passed = ((now or datetime.now(UTC)) - _aware(time)).total_seconds()
     for span, name in SPANS:
         if abs(passed) >= span:
             told = count(int(abs(passed) // span), name)
@@ -65,7 +65,7 @@ def ago(time: datetime, now: datetime | None = None) -> str:
 
 def exact(time: datetime) -> str:
     """A time to the second, here and in UTC."""
-    here, there = time.astimezone(zone()), time.astimezone(UTC)
+    here, there = _aware(time).astimezone(zone()), _aware(time).astimezone(UTC)
     local = f"{here:%-d %b %Y %H:%M:%S} {here.tzname()}"
     return local if here.utcoffset() == timedelta(0) else f"{local} ({there:%-d %b %H:%M:%S} UTC)"
 
@@ -74,8 +74,7 @@ def moment(time: datetime | str | None) -> datetime | None:
     """A time that came over the wire, aware of its zone."""
     if not time:
         return None
-    found = datetime.fromisoformat(time) if isinstance(time, str) else time
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return _aware(datetime.fromisoformat(time) if isinstance(time, str) else time)
 
 
 def when(time: datetime | str | None, none: str = "never") -> str:
@@ -84,3 +83,8 @@ def when(time: datetime | str | None, none: str = "never") -> str:
     if found is None:
         return escape(none)
     return f'<time datetime="{found.isoformat()}" title="{escape(exact(found))}">{escape(ago(found))}</time>'
+
+
+def _aware(time: datetime) -> datetime:
+    """What comes without a zone is UTC, as the store keeps it."""
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
