@@ -38,7 +38,7 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
         options = (
             f"columns={{{columns}}}, header=false, auto_detect=false, parallel=false, "
             f"delim={literal(chunk.delimiter)}, quote={literal(chunk.quote)}, escape={literal(chunk.escape)}, "
-            f"max_line_size={max(2 << 20, _longest(chunk))}"
+            f"new_line='\\n', max_line_size={max(2 << 20, _longest(chunk))}"
         )
         picked = [f"{identifier((f.path or (f.name,))[0])} AS {identifier(f.name)}" for f in fields]
         return f"SELECT {_list(picked, count)} FROM read_csv({literal(place)}, {options})"
