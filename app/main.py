@@ -43,6 +43,15 @@ def signed_out() -> None:
     st.stop()
 
 
+def choose_tenant(tenants: list[str]) -> str:
+    """The tenant to look at. A page may have asked for another one; somebody may have lost theirs."""
+    wanted = st.session_state.pop("wanted-tenant", st.session_state.get("tenant"))
+    st.session_state["tenant"] = wanted if wanted in tenants else next(iter(tenants), "")
+    if len(tenants) > 1:
+        st.selectbox("Tenant", tenants, key="tenant")
+    return str(st.session_state["tenant"])
+
+
 def main() -> None:
     """Draw the frame and the page."""
     st.set_page_config(page_title="Phantom Spire", page_icon=str(ROOT / "app/static/mark.png"), layout="wide")
@@ -57,11 +66,7 @@ def main() -> None:
         if (ROOT / "pages" / f"{name}.py").exists()
     ]
     with st.sidebar:
-        tenants = sorted(principal.roles)
-        if len(tenants) > 1:
-            st.selectbox("Tenant", tenants, key="tenant")
-        elif tenants:
-            st.session_state["tenant"] = tenants[0]
+        choose_tenant(sorted(principal.roles))
     if not pages:
         st.title("Phantom Spire")
         st.write("Signed in. The API is described at [/api-docs](/api-docs).")
