@@ -79,6 +79,7 @@ class Grant:
     audit_level: str = "standard"
     upload_limit: int = 64 << 30
     url_allow: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     log_level: str = "info"
     app: str = "app.tenant.api:create_app"
     stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
@@ -102,6 +103,7 @@ class Grant:
             "folder": folder,
             "socket": Path(plain["socket"]),
             "url_allow": tuple(plain["url_allow"]),
+            "folders": tuple(plain["folders"]),
         }
         return cls(**plain, activity=Activity(working_marker(folder)))
 

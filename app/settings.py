@@ -74,12 +74,16 @@ class Settings(BaseSettings):
         default=(), description="Hosts a URL source may reach although they are private, comma-separated."
     )
 
+    folders: Words = Field(default=(), description="Folders that folder sources may read, comma-separated.")
+
     sign_in_idle: float = Field(default=2 * 3600.0, gt=0, description="Seconds before an idle sign-in ends.")
     sign_in_length: float = Field(default=12 * 3600.0, gt=0, description="Seconds before any sign-in ends.")
     set_up_length: float = Field(default=24 * 3600.0, gt=0, description="Seconds the set-up link works.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("allowed_hosts", "allowed_origins", "url_allow", "trusted_proxies", mode="before")
+    @field_validator(
+        "allowed_hosts", "allowed_origins", "url_allow", "folders", "trusted_proxies", mode="before"
+    )
     @classmethod
     def _words(cls, value: object) -> object:
         if isinstance(value, str):

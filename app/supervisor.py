@@ -217,6 +217,7 @@ class Supervisor:
             audit_level=unlocked.audit_level.value,
             upload_limit=int(settings.upload_limit),
             url_allow=settings.url_allow,
+            folders=settings.folders,
             log_level=settings.log_level,
             app=self._app,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.settings import Settings
+from connectors import payloads_of
 from engine.model import Pipeline, Source, TargetModel
+from engine.ports import Cursor, Payload
 from engine.run import Progress
 from engine.targets import TARGETS
 from storage import definitions
@@ -59,6 +61,11 @@ def targets(desk: Desk) -> dict[str, TargetModel]:
 def source(desk: Desk, id: str, version: int | None = None) -> Source:
     """A source by id and, where given, version; NotFound where there is none."""
     return Source.model_validate(definitions.get(desk.store.cursor(), "source", id, version).body)
+
+
+def arriving(desk: Desk, read: Source, since: Cursor | None) -> Iterator[Payload]:
+    """What a source has that is new since the cursor, within what the installation may reach."""
+    return payloads_of(read, since, desk.settings.url_allow, desk.settings.folders)
 
 
 def pipeline(desk: Desk, id: str, version: int | None = None) -> Pipeline:

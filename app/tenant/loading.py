@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from app.tenant.desk import Desk, Live, pipeline, source, targets
-from connectors import payloads_of
+from app.tenant.desk import Desk, Live, arriving, pipeline, source, targets
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
 from engine.errors import Retry, SpireError, Stop
@@ -70,9 +69,7 @@ class Intake:
         if sealed and sealed[-1][1] is None:
             return
         since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        for number, payload in enumerate(
-            payloads_of(self.source, since, self.desk.settings.url_allow), len(sealed)
-        ):
+        for number, payload in enumerate(arriving(self.desk, self.source, since), len(sealed)):
             segment = self.desk.landing.seal(payload, f"run-{self.run}", number)
             runs.add_segment(self.desk.store, self.run, number, segment, payload.cursor)
             yield segment, payload.cursor
@@ -156,7 +153,7 @@ class DryIntake(Intake):
             yield self.desk.landing.segment(config["upload"], config.get("number", 1)), None
             return
         since = runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        for number, payload in enumerate(payloads_of(self.source, since, self.desk.settings.url_allow)):
+        for number, payload in enumerate(arriving(self.desk, self.source, since)):
             yield self.desk.landing.seal(payload, f"dry-{self.run}", number), None
 
     def forget(self) -> None:

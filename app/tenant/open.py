@@ -26,6 +26,7 @@ def open_desk(grant: Grant) -> Desk:
         worker_memory=grant.memory,
         upload_limit=grant.upload_limit,
         url_allow=grant.url_allow,
+        folders=grant.folders,
     )
     keys = open_ring(grant.key, grant.tenant, grant.check)
     memory = max(int(grant.memory * STORE_SHARE), LEAST)

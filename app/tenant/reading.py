@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 from duckdb import DuckDBPyConnection
 
-from app.tenant.desk import Desk
+from app.tenant.desk import Desk, arriving
 from app.tenant.loading import shape_of
 from app.tenant.schemas.sources import FaultView, PreviewedRow, SourcePreview, SourceProfile
 from app.tenant.tracing import shown
-from connectors import payloads_of
 from connectors.formats import FORMATS, reader, refit, sniff
 from engine.errors import Stop
 from engine.model import Dialect, Shape, Source
@@ -51,26 +50,19 @@ def payload_of(desk: Desk, source: Source, *, fresh: bool = False) -> Segment:
     there = desk.landing.segments(place)
     if there and not fresh:
         return there[-1]
-    payload = next(iter(payloads_of(source, None, desk.settings.url_allow)), None)
+    payload = next(iter(arriving(desk, source, None)), None)
     if payload is None:
         raise NothingThere(source.name, action="Check its folder or address, then look again.")
-    desk.landing.delete(place)
-    return desk.landing.seal(payload, place, 1)
+    # Beside the older looks, so that whatever happens meanwhile there is one.
+    return desk.landing.seal(payload, place, there[-1].number + 1 if there else 1)
 
 
 def find_shape(desk: Desk, segment: Segment, format: str | None = None) -> Shape:
     """The shape of a payload, found out or of the format a person named."""
+    if format is not None and format not in FORMATS:
+        raise NotThisFormat(format, action=f"Formats are {', '.join(FORMATS)}.")
     with desk.landing.open(segment) as stream:
-        if format is None:
-            return sniff(stream, segment.name)
-        if format not in FORMATS:
-            raise NotThisFormat(format, action=f"Formats are {', '.join(FORMATS)}.")
-        shape = FORMATS[format].sniff(stream, segment.name)
-    if shape is None:
-        raise NotThisFormat(
-            f"{segment.name} as {format}.", action="Let the format be found out, or choose another."
-        )
-    return shape
+        return sniff(stream, segment.name, format or "")
 
 
 def change_shape(

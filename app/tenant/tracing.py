@@ -73,8 +73,8 @@ def source_row(desk: Desk, segment: Segment, shape: Shape, line: int) -> dict[st
     with desk.store.cursor() as cursor:
         table = texts.hold(cursor, f"line_{secrets.token_hex(6)}", shape.fields, [chunk], most=1, raw=False)
         try:
-            found = glance.rows(cursor, table, [at])
-            return found[0].values if found else {}
+            rows = glance.rows(cursor, table, [at])
+            return rows[0].values if rows else {}
         finally:
             glance.let_go(cursor, table)
 

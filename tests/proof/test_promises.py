@@ -127,8 +127,8 @@ def test_a_repaired_reject_is_replayed_once_and_the_books_of_the_replay_balance(
     result = ingested(client, messy, target="indicator")
     reject = next(r for r in client.rejects(run=result.run).rejects if r.raw.startswith("not an indicator"))
     client.change_reject(reject.id, text=reject.raw.replace("not an indicator at all", "203.0.113.77"))
-    replayed = client.replay(ids=[reject.id])
-    done = client.wait_run(replayed.run)
+    (number,) = client.replay(ids=[reject.id]).runs
+    done = client.wait_run(number)
     assert done.run.state == "finished"
     assert (done.run.ledger.read, done.run.ledger.inserted) == (1, 1)
     lineage = client.records("indicator", search="203.0.113.77").rows

@@ -114,7 +114,10 @@ def profile(
 def check_source(id: str, desk: Here, who: Who) -> CheckResult:
     """Try the connection stage by stage, and say what to do where one fails."""
     found = source(desk, id)
-    stages = [CheckStage.model_validate(stage) for stage in check(found, desk.settings.url_allow)]
+    stages = [
+        CheckStage.model_validate(stage)
+        for stage in check(found, desk.settings.url_allow, desk.settings.folders)
+    ]
     ok = all(stage.ok for stage in stages)
     journal.note(desk, who, ActionKind.RUN, "source.checked", id, outcome="done" if ok else "failed")
     return CheckResult(ok=ok, stages=stages)
