@@ -184,11 +184,11 @@ def _in_form(value: Expr, kind: FieldType, form: Callable[[Expr], Expr], message
 
 
 def _already(item: FieldMapping, kind: str) -> bool:
-    """The chain ends by putting the value into this very form."""
+    """The chain ends by putting the value into this form, or into that of the kind the mapping told: it
+    has decided itself what becomes of other values, so the field does not decide again."""
     if not item.steps or item.steps[-1].step != "canonical":
         return False
-    options = item.steps[-1].options
-    return options.get("kind", "indicator") == kind and options.get("on_failure", "reject") == "reject"
+    return kind in ("indicator", item.steps[-1].options.get("kind", "indicator"))
 
 
 def _article(title: str) -> str:

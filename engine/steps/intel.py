@@ -9,7 +9,8 @@ from sqlglot import exp
 
 from engine import types
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, call, careful, choose, one_of, sql, text
+from engine.steps.tree import Expr, absent, call, careful, choose, one_of, raw, same, sql, text
+from engine.types.refang import BLANKS
 
 
 def kind_of(name: str, where: str) -> types.Kind:
@@ -140,7 +141,24 @@ def _form(value: Expr, options: Kinded, context: Context) -> Expr:
     if told is None or isinstance(told, exp.Literal):
         kind = types.KINDS["indicator" if told is None else told.name]
         return context.once(careful(value, kind.canonical(sql(value))))
-    return context.once(careful(value, types.canonical_as(sql(value), sql(told))))
+    return context.once(_told_form(value, told, context))
+
+
+def _told_form(value: Expr, told: Expr, context: Context) -> Expr:
+    """As `types.canonical_as`, with the clean value in a layer of its own instead of a lambda."""
+    refanged = context.once(careful(value, types.refang(sql(value))))
+    trimmed = context.once(call("trim", value, BLANKS))
+    arms: list[tuple[Expr, Expr]] = []
+    for name, kind in types.KINDS.items():
+        clean = sql(refanged if kind.refangs else trimmed)
+        if name == "indicator":
+            arms.insert(0, (absent(told), careful(value, kind.canonical(sql(value)))))
+        elif name in ("ipv4", "ipv6"):
+            network = types.KINDS["cidr"].form(clean)
+            arms.append((same(told, name), call("coalesce", raw(kind.form(clean)), raw(network))))
+        else:
+            arms.append((same(told, name), raw(kind.form(clean))))
+    return choose(*arms, otherwise=call("nullif", trimmed, ""))
 
 
 @step(

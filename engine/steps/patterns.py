@@ -7,7 +7,7 @@ from sqlglot import exp
 from engine import types
 from engine.model import FieldType
 from engine.steps.catalogue import Context, Options, step
-from engine.steps.tree import Expr, both, call, careful, cast, choose, differ, one_of, same, sql, text
+from engine.steps.tree import Expr, both, call, careful, cast, choose, differ, listed, one_of, same, sql, text
 from engine.types.pattern import PATHS, WRITTEN
 
 _KIND = {path: kind for kind, paths in PATHS.items() for path in paths}
@@ -64,5 +64,14 @@ def pattern_kind(pattern: Expr, options: Options, context: Context) -> Expr:
     summary="Lists every value a pattern names, as JSON. Nothing where the pattern is more than a list of values.",
 )  # fmt: skip
 def pattern_observables(pattern: Expr, options: Options, context: Context) -> Expr:
+    kind, value = pattern_kind(pattern, options, context), pattern_value(pattern, options, context)
     pattern = context.once(pattern)
-    return cast(careful(pattern, types.pattern_observables(sql(pattern))), "JSON")
+    head, _ = _common(pattern, context)
+    only = exp.Struct(expressions=[_entry("type", context.once(kind)), _entry("value", context.once(value))])
+    single = cast(call("to_json", listed([only])), "VARCHAR")
+    several = careful(pattern, types.pattern_observables(sql(pattern)))
+    return cast(choose((one_of(head, HEADS), single), otherwise=several), "JSON")
+
+
+def _entry(name: str, value: Expr) -> Expr:
+    return exp.PropertyEQ(this=exp.to_identifier(name), expression=value)

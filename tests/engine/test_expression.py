@@ -104,10 +104,12 @@ def test_what_is_not_a_plain_scalar_expression_is_refused(text: str) -> None:
     ],
 )
 def test_depth_and_length_end_in_an_error_or_a_plan_but_never_in_a_crash(text: str) -> None:
+    refused = ""
     try:
         expression(text, "w")
     except BadMapping as refusal:
-        assert refusal.where.startswith("w: ")
+        refused = refusal.where
+    assert refused == "" or refused.startswith("w: ")
 
 
 @pytest.mark.parametrize(

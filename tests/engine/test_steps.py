@@ -118,6 +118,31 @@ def test_the_short_cut_for_patterns_agrees_with_the_long_way(shared_data: Path) 
     assert short == long
 
 
+def test_a_kind_told_by_another_field_gives_the_form_the_types_give() -> None:
+    values = [
+        *HARD,
+        " EVIL[.]com ",
+        "198.51.100.7",
+        "198.51.100.7/24",
+        "http://A.example:80/x",
+        "A@b.example",
+        "AS13335",
+        "t1",
+    ]
+    kinds = [*types.KINDS, "own-kind", None]
+    database = duckdb.connect()
+    types.register(database)
+    database.execute(
+        "CREATE TABLE source AS SELECT v AS a, k FROM (SELECT unnest(?::VARCHAR[]) AS v), (SELECT unnest(?::VARCHAR[]) AS k)",
+        [[v for v in values if v], [k for k in kinds if k != "indicator"]],
+    )
+    step = Step(step="canonical", options={"kind_field": "k", "on_failure": "null"})
+    branch = compile_plan([_mapping(step)], {"thing": THING}).branches[0]
+    told = types.VOCABULARIES["indicator-kind"].canonical("k")
+    short = database.execute(f"SELECT value FROM ({branch.sql})").fetchall()
+    assert short == database.execute(f"SELECT {types.canonical_as('a', told)} FROM source").fetchall()
+
+
 def _objects(path: Path) -> list[Any]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
