@@ -92,6 +92,10 @@ def original(reject: Any, source_field: str | None) -> None:
 
 def proposals(client: Client, cause: Any) -> None:
     off = access.why_not(Permission.WORK)
+    if not cause.proposals:
+        st.caption(
+            "No fix was found that repairs them. Edit a row, or fix all alike with a step of your own."
+        )
     for place, proposal in enumerate(cause.proposals):
         kind = proposal.fix.kind
         always, never = kind == "mapping", kind == "pad"
@@ -205,6 +209,9 @@ def save_alike(client: Client, cause: Any, reject: Any, changed: dict[str, str])
 
 def own_fix(client: Client, cause: Any, fields: list[str]) -> None:
     """A fix written by hand: a step of the catalogue on a source field of all like rows."""
+    if not fields:
+        st.caption("These lines have no fields to fix; correct a line's text instead.")
+        return
     catalogue = {step.name: step for step in client.steps() if step.takes == "text"}
     one, two = st.columns(2, gap="small")
     at = fields.index(cause.source_field) if cause.source_field in fields else 0
@@ -260,29 +267,47 @@ def detail(client: Client, cause: Any) -> None:
     with frame.panel(cause.reason, words.count(cause.rows, "reject"), key="cause"):
         st.caption(cause.explanation)
         original(reject, cause.source_field)
-        proposals(client, cause)
-        with st.expander("Edit this row", expanded=not cause.proposals):
+        names = ["Proposed fixes", "Edit this row", "Fix all alike", "Dismiss"]
+        proposed, row, every, dismissed = st.tabs(names, default=names[0 if cause.proposals else 1])
+        with proposed:
+            proposals(client, cause)
+        with row:
             edit(client, cause, reject)
-        fields = list(reject.fields)
-        if fields:
-            with st.expander("Write a fix for all alike"):
-                own_fix(client, cause, fields)
-        with st.popover(
-            f"Dismiss all {cause.rows:,}",
-            disabled=not access.may(Permission.WORK),
-            help=access.why_not(Permission.WORK),
-        ):
-            st.write("They stay in the books as rejected and are not replayed.")
-            if st.button(f"Dismiss {words.count(cause.rows, 'reject')}", key="dismiss-all"):
-                access.attempt(repair, client, cause, {"kind": "dismiss"})
-                st.rerun()
+        with every:
+            own_fix(client, cause, list(reject.fields))
+        with dismissed:
+            dismiss(client, cause)
     alike(rejects, cause, reject.id)
+
+
+def dismiss(client: Client, cause: Any) -> None:
+    """Give the rows up, knowingly."""
+    st.caption("They stay in the books as rejected, keep their bytes, and are not replayed.")
+    off = access.why_not(Permission.WORK)
+    if st.button(f"Dismiss {words.count(cause.rows, 'reject')}", disabled=off is not None, help=off):
+        access.attempt(repair, client, cause, {"kind": "dismiss"})
+        st.rerun()
+
+
+def proposed_causes(client: Client, given: dict[str, Any]) -> list[Any]:
+    """The causes with fixes that were tried out; tried again only when the rejects have changed."""
+    plain = client.causes(**given, propose=False)
+    mark = [
+        access.tenant(),
+        given,
+        [(cause.rule, cause.field, cause.reason, cause.first, cause.rows) for cause in plain],
+    ]
+    kept = st.session_state.get("proposed-causes")
+    if kept is None or kept[0] != mark:
+        kept = st.session_state["proposed-causes"] = (mark, client.causes(**given))
+    found: list[Any] = kept[1]
+    return found
 
 
 def page() -> None:
     client = access.client()
     given = scope()
-    found = client.causes(**given)
+    found = proposed_causes(client, given)
     names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
     whose = (
         f"Run {given['run']}"

@@ -1,0 +1,1 @@
+"""The browser app, driven in a real Chromium against the whole product."""

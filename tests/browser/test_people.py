@@ -1,0 +1,83 @@
+"""Who is signed in decides what a page offers, and a page that is left behind can do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import enter, sign_in
+from tests.browser.serving import Served, serving
+
+SAMPLE = {"connector": "sample", "config": {"sample": "campaign"}, "name": "Campaign", "id": "campaign"}
+
+
+@pytest.fixture(scope="module")
+def house() -> Iterator[Served]:
+    """A product with an administrator, a viewer, and a source that describes itself."""
+    with serving() as served:
+        served.set_up()
+        served.add_person("vera", "viewer")
+        with served.http() as http:
+            assert http.post("/api/v1/tenants/default/sources", json=SAMPLE).status_code == 201
+        yield served
+
+
+def test_a_viewer_sees_a_source_but_cannot_run_it(house: Served, page: Page, complaints: list[str]) -> None:
+    enter(page, house, "vera")
+    page.goto(f"{house.url}/sources?source=campaign")
+    run = page.get_by_role("button", name="Run", exact=True)
+    expect(run).to_be_visible()
+    expect(run).to_be_disabled()
+    run.hover(force=True)
+    expect(page.get_by_text("Needs the analyst role.").first).to_be_visible()
+    page.goto(f"{house.url}/sources")
+    expect(page.locator("input[type=file]").first).to_be_disabled()
+
+
+def test_signing_out_in_one_tab_ends_the_other(house: Served, page: Page) -> None:
+    sign_in(page, house)
+    other = page.context.new_page()
+    other.goto(f"{house.url}/sources?source=campaign")
+    expect(other.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    page.goto(f"{house.url}/auth/logout")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    other.goto(f"{house.url}/sources?source=campaign")
+    expect(other.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_the_drop_zone_is_reached_and_opened_by_keyboard(
+    house: Served, page: Page, complaints: list[str]
+) -> None:
+    enter(page, house)
+    page.goto(f"{house.url}/sources")
+    zone = page.locator("input[type=file]").first
+    expect(zone).to_be_enabled()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if zone.evaluate("input => input.getRootNode().activeElement === input"):
+            break
+    else:
+        raise AssertionError("the drop zone was never reached by Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    assert chooser.value.is_multiple()
+
+
+def test_an_upload_goes_straight_to_the_api_in_sealed_parts(
+    house: Served, page: Page, complaints: list[str]
+) -> None:
+    asked: list[tuple[str, str]] = []
+    page.on("request", lambda request: asked.append((request.method, request.url.removeprefix(house.url))))
+    enter(page, house)
+    page.goto(f"{house.url}/sources")
+    body = b"ip,seen\n" + b"192.0.2.1,2026-01-01\n" * 450_000
+    page.locator("input[type=file]").first.set_input_files(
+        {"name": "large.csv", "mimeType": "text/csv", "buffer": body}
+    )
+    expect(page.get_by_role("heading", name="large.csv")).to_be_visible(timeout=60_000)
+    parts = [path for method, path in asked if method == "PATCH" and "/uploads/" in path]
+    assert len(parts) == 2, "nine megabytes go as two parts"
+    assert not [path for _, path in asked if "upload_file" in path]
