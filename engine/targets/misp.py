@@ -57,13 +57,8 @@ _PART = (
 
 
 def _attribute(target: str, where: str, *more: FieldMapping) -> Mapping:
-    """An attribute as records of `target`, one for each part of a composite.
-
-    An indicator's `value` is one we know or nothing (`original` has what MISP says); an observable
-    may hold any text.
-    """
-    otherwise = "null" if target == "indicator" else "keep"
-    known = Step(step="canonical", options={"kind": "indicator", "on_failure": otherwise})
+    """An attribute as records of `target`, one for each part of a composite; a value of no kind we know stays as it is."""
+    known = Step(step="canonical", options={"kind": "indicator", "on_failure": "keep"})
     return Mapping(
         target=target,
         where=where,

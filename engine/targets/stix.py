@@ -60,7 +60,7 @@ def _take(field: str, source: str, *steps: Step) -> FieldMapping:
 def _special(model: str) -> Iterator[FieldMapping]:
     """The fields that are more than a property of the same name."""
     if model == "indicator":
-        known = Step(step="canonical", options={"kind": "indicator", "on_failure": "null"})
+        known = Step(step="canonical", options={"kind": "indicator", "on_failure": "keep"})
         yield _take("value", "pattern", Step(step="pattern_value"), known)
         yield _take("value_type", "pattern", Step(step="pattern_kind"))
         yield _take("original", "pattern", Step(step="pattern_value"))

@@ -129,8 +129,8 @@ def test_a_repaired_reject_is_replayed_once_and_the_books_of_the_replay_balance(
     client.change_reject(reject.id, text=reject.raw.replace("not an indicator at all", "203.0.113.77"))
     (number,) = client.replay(ids=[reject.id]).runs
     done = client.wait_run(number)
-    assert done.run.state == "finished"
-    assert (done.run.ledger.read, done.run.ledger.inserted) == (1, 1)
+    assert done.state == "finished"
+    assert (done.ledger.read, done.ledger.inserted) == (1, 1)
     lineage = client.records("indicator", search="203.0.113.77").rows
     assert [row["_line"] for row in lineage] == [reject.line]
     assert client.rejects(run=result.run, state="open").total == result.rejected - 1
@@ -147,5 +147,7 @@ def test_nothing_that_was_loaded_stands_in_clear_in_any_file(
     assert result.rejected == 1
     client.query(f"SELECT * FROM indicator WHERE description = '{marker}'")
     list(client.export("indicator", format="csv"))
-    found = [str(p) for p in desk.settings.data_dir.rglob("*") if p.is_file() and marker.encode() in p.read_bytes()]
+    found = [
+        str(p) for p in desk.settings.data_dir.rglob("*") if p.is_file() and marker.encode() in p.read_bytes()
+    ]
     assert found == []
