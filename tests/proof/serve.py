@@ -1,0 +1,54 @@
+"""The whole product with small batches: `python -m tests.proof.serve`, settings by SPIRE_*.
+
+A commit comes every few thousand rows, so that a small file has many moments to be killed at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from fastapi import FastAPI
+
+from app.gateway.serve import serve
+from app.grant import Grant
+from app.settings import Settings
+from app.tenant import api, loading
+from engine.model import Shape
+from engine.ports import Chunk
+
+CHUNK_BYTES = 64 << 10
+BATCH_ROWS = 2_500
+
+
+class Small:
+    """A format read in small chunks."""
+
+    def __init__(self, format: Any) -> None:
+        self.format = format
+
+    def read(self, stream: BinaryIO, shape: Shape) -> Iterator[Chunk]:
+        yield from self.format.read(stream, shape, CHUNK_BYTES)
+
+
+def small_batches() -> None:
+    """Make this process read small chunks and commit small batches."""
+    reader, limits = loading.reader, loading._limits
+    loading.reader = lambda shape: Small(reader(shape))  # type: ignore[assignment,return-value]
+    loading._limits = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
+
+
+def create_app(grant: Grant) -> FastAPI:
+    """The tenant API as it is, with small batches."""
+    small_batches()
+    return api.create_app(grant)
+
+
+def build(opened: Any) -> FastAPI:
+    """For the gateway's description of the API."""
+    return api.build(opened)
+
+
+if __name__ == "__main__":
+    serve(Settings(), lambda line: print(line, flush=True), tenant_app="tests.proof.serve:create_app")
