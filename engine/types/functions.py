@@ -10,6 +10,8 @@ from collections.abc import Callable
 import duckdb
 import idna
 
+from engine.types.words import definitions
+
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
@@ -75,11 +77,13 @@ FUNCTIONS: dict[str, Callable[[str], str]] = {
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make our functions known to a database; cursors of the connection see them too. Twice is harmless.
+    """Make our functions and lists of words known to a database in memory; its cursors see them too. Twice is harmless.
 
     NULL in gives NULL out without a call, an exception gives NULL, and results depend on the value
     alone. Call it before the configuration is locked.
     """
+    for statement in definitions():
+        connection.execute(statement)
     known = {
         name
         for (name,) in connection.execute(

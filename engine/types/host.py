@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from engine.types.kind import Kind
-from engine.types.sql import full, literal, literals, when
-from engine.types.vocabularies.file import EXTENSIONS
+from engine.types.sql import full, literal, when
+from engine.types.words import is_word
 
 HIVES = {
     "HKEY_LOCAL_MACHINE": r"hkey_local_machine|hklm|registry\\machine",
@@ -35,8 +35,8 @@ def filename_form(value: str) -> str:
 
 def is_named_file(value: str) -> str:
     """SQL: a file name with an extension we know; the only bare names recognised as files."""
-    ending = f"TRY_CAST(lower(split_part({value}, '.', -1)) AS ENUM({literals(sorted(EXTENSIONS))}))"
-    return f"strlen({value}) <= 255 AND {full(value, FILE_NAME + NAMED)} AND {ending} IS NOT NULL"
+    known = is_word(f"lower(split_part({value}, '.', -1))", "spire_extension")
+    return f"strlen({value}) <= 255 AND {full(value, FILE_NAME + NAMED)} AND {known}"
 
 
 def path_form(value: str) -> str:

@@ -6,9 +6,8 @@ All `…_form` functions take SQL of a clean value (trimmed, refanged) and may u
 from __future__ import annotations
 
 from engine.types.kind import Kind
-from engine.types.sql import full, let, literals, when
-from engine.types.vocabularies.file import EXTENSIONS
-from engine.types.vocabularies.tld import DELEGATED, SPECIAL_USE
+from engine.types.sql import full, let, when
+from engine.types.words import is_word
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = rf"(?:{OCTET}\.){{3}}{OCTET}"
@@ -20,9 +19,6 @@ HOST = rf"(?:{LABEL}\.)*{LABEL}"
 # No brackets, quotes or blanks in user information: whatever has them is defanged or garbage.
 USER = r"[^\[\](){}<>\s/?#@\\]*@"
 SIX = r"[0-9A-Fa-f:.]{2,45}"
-
-# A last label that is a file extension and no top-level domain: `invoice.pdf` is a file, `get.zip` a domain.
-FILE_ONLY = sorted(e for e in EXTENSIONS if e not in DELEGATED and e not in SPECIAL_USE)
 
 
 def is_ipv4(value: str) -> str:
@@ -74,8 +70,8 @@ def is_plain_domain(value: str) -> str:
 
 
 def _ends_like_a_file(value: str) -> str:
-    # A cast to ENUM is a look into a hash table, IN goes through the list.
-    return f"(TRY_CAST(split_part({value}, '.', -1) AS ENUM({literals(FILE_ONLY)})) IS NOT NULL)"
+    # A file extension that is no top-level domain: `invoice.pdf` is a file, `get.zip` a domain.
+    return is_word(f"split_part({value}, '.', -1)", "spire_file_only")
 
 
 def _lowered(value: str) -> str:
@@ -100,9 +96,8 @@ def domain_form(value: str) -> str:
 
 def is_delegated(value: str) -> str:
     """SQL: the last label is a top-level domain that exists, is internationalised, or has a special use."""
-    tlds = literals(sorted(DELEGATED | SPECIAL_USE))
     last = f"split_part({value}, '.', -1)"
-    return f"(TRY_CAST({last} AS ENUM({tlds})) IS NOT NULL OR starts_with({last}, 'xn--'))"
+    return f"({is_word(last, 'spire_tld')} OR starts_with({last}, 'xn--'))"
 
 
 def is_domain(value: str) -> str:
