@@ -156,7 +156,12 @@ def record(client: Client, target: str, id: str) -> None:
                 continue
             origin = origins.get(name)
             told = (
-                " → ".join([", ".join(f"{k} “{v}”" for k, v in origin.sources.items()), *origin.steps])
+                " → ".join(
+                    [
+                        ", ".join(f"{k} “{v}”" if v is not None else k for k, v in origin.sources.items()),
+                        *origin.steps,
+                    ]
+                )
                 if origin
                 else ""
             )
@@ -179,12 +184,15 @@ def origin_panel(origin: Any) -> None:
         "Line": f"{origin.line:,}",
         "Run": f'<a href="/runs?run={origin.run}" target="_self">{origin.run}</a>, {words.when(origin.started)} by {escape(origin.started_by)}',
         "Mapping": f"{escape(origin.pipeline)}, version {origin.pipeline_version} ({escape(origin.mapping)})",
-        "SHA-256 of the file": f"<code>{escape(origin.sha256)}</code>",
+        "SHA-256 of the file": f"<code>{escape(origin.sha256)}</code>" if origin.sha256 else "",
     }
     with frame.panel("Where it came from", key="origin"):
-        st.html(
-            "<dl class='sp-facts'>" + "".join(f"<dt>{k}</dt><dd>{v}</dd>" for k, v in facts.items()) + "</dl>"
+        told = "".join(
+            f'<span class="k">{name}</span><span class="v">{fact}</span>'
+            for name, fact in facts.items()
+            if fact
         )
+        st.html(f'<div class="sp-facts">{told}</div>')
         if origin.raw:
             st.html(
                 f'<div class="sp-raw" tabindex="0" role="region" aria-label="The line as it was received"><div><i>{origin.line}</i>{escape(origin.raw[:20_000].rstrip())}</div></div>'

@@ -66,7 +66,7 @@ def ran(client: Client) -> None:
                 cell(words.ago(run.started), tone="muted", hint=words.exact(run.started)),
                 figure(run.ledger.read),
                 cell(ledger=figures(run.ledger)),
-                cell(*outcome(run)[:1], tone=outcome(run)[1]),
+                cell(outcome(run)[0], tone=outcome(run)[1], wrap=True),
             ],
             href=f"/runs?run={run.run}",
         )

@@ -10,6 +10,7 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, frame, words
+from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.form import form, missing
 from app.widgets.listing import Column, Row, cell, figure, listing
 
@@ -289,25 +290,12 @@ def dismiss(client: Client, cause: Any) -> None:
         st.rerun()
 
 
-def proposed_causes(client: Client, given: dict[str, Any]) -> list[Any]:
-    """The causes with fixes that were tried out; tried again only when the rejects have changed."""
-    plain = client.causes(**given, propose=False)
-    mark = [
-        access.tenant(),
-        given,
-        [(cause.rule, cause.field, cause.reason, cause.first, cause.rows) for cause in plain],
-    ]
-    kept = st.session_state.get("proposed-causes")
-    if kept is None or kept[0] != mark:
-        kept = st.session_state["proposed-causes"] = (mark, client.causes(**given))
-    found: list[Any] = kept[1]
-    return found
-
-
 def page() -> None:
     client = access.client()
     given = scope()
-    found = proposed_causes(client, given)
+    plain = plain_causes(client, given)
+    with st.spinner("Trying out fixes…"):
+        found = proposed_causes(client, given, plain)
     names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
     whose = (
         f"Run {given['run']}"

@@ -10,6 +10,7 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, frame, words
+from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.ledger import figures, picture
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import outcome, stages
@@ -144,7 +145,22 @@ def watch(number: int) -> None:
 
 
 def causes(client: Client, run: Any) -> None:
-    found = client.causes(run=run.run) if run.ledger.rejected else []
+    """The causes at once, and their fixes when they have been tried out."""
+    scope = {"run": run.run}
+    plain = plain_causes(client, scope) if run.ledger.rejected else []
+    slot = st.empty()
+    with slot.container():
+        causes_list(run, plain, key="causes-at-once")
+    if plain:
+        found = proposed_causes(client, scope, plain)
+        with slot.container():
+            causes_list(run, found, key="causes")
+    warned = [f for f in run.findings if f.severity == "warn"]
+    if warned:
+        warnings(warned)
+
+
+def causes_list(run: Any, found: list[Any], key: str) -> None:
     most = max((cause.rows for cause in found), default=1)
     rows = [
         Row(
@@ -164,30 +180,27 @@ def causes(client: Client, run: Any) -> None:
         )
         for cause in found
     ]
-    with frame.panel("Rejects by cause", "with the next action", key="causes", flush=True):
+    with frame.panel("Rejects by cause", "with the next action", key=key, flush=True):
         none = "None waiting." if run.ledger.rejected else "None. Every row was good or left out on purpose."
         chosen = listing(
             "Rejects by cause",
             [Column(), Column(right=True), Column(), Column(right=True)],
             rows,
-            key="cause-list",
+            key=f"{key}-list",
             none=none,
             height=320,
         )
     if chosen.row:
         frame.go("quarantine", run=run.run, cause=chosen.row)
-    warned = [f for f in run.findings if f.severity == "warn"]
-    if warned:
-        with frame.panel("Warnings", "kept, but worth a look", key="warnings", flush=True):
-            told = [
-                Row(
-                    f"{f.rule}-{f.field}",
-                    [cell(f.message, tone="b", sub=f.field or ""), figure(f.rows)],
-                    go=False,
-                )
-                for f in warned
-            ]
-            listing("Warnings", [Column(), Column(right=True)], told, key="warning-list")
+
+
+def warnings(warned: list[Any]) -> None:
+    rows = [
+        Row(f"{f.rule}-{f.field}", [cell(f.message, tone="b", sub=f.field or ""), figure(f.rows)], go=False)
+        for f in warned
+    ]
+    with frame.panel("Warnings", "kept, but worth a look", key="warnings", flush=True):
+        listing("Warnings", [Column(), Column(right=True)], rows, key="warning-list")
 
 
 def lineage(run: Any, name: str, pipeline: Any) -> None:

@@ -99,8 +99,8 @@ def detail(client: Client, id: str) -> None:
     with actions:
         buttons(client, source)
     banner(preview)
-    for note in preview.notes:
-        st.caption(note)
+    if preview.notes:
+        st.caption(". ".join(note[:1].upper() + note[1:] for note in preview.notes) + ".")
     if shape.dialect is not None:
         with frame.panel("How it is read", "the first lines as they stand", key="dialect"):
             dialect.raw_lines(preview.first_lines, shape.dialect)

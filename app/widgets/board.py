@@ -24,14 +24,14 @@ def board(edited: Draft, target: Any, sources: list[str], selected: str) -> None
     shown += [f for f in target.fields if not f.required and f.name not in mapped and f.name in suggested]
     if selected and selected not in {f.name for f in shown}:
         shown += [f for f in target.fields if f.name == selected]
-    with st.container(height=396, border=False, key="board-rows"):
+    with st.container(height=336, border=False, key="board-rows"):
         for field in shown:
             _row(edited, field, sources, selected)
     rest = [f.name for f in target.fields if f not in shown]
     if rest:
         subject = edited.now["subject"]
         st.selectbox(
-            "Map another field", ["", *rest], key=f"{subject}-more", format_func=lambda n: n or f"{len(rest)} more fields",
+            "Map another field", ["", *rest], label_visibility="collapsed", key=f"{subject}-more", format_func=lambda n: n or f"Map another field, one of {len(rest)}",
             on_change=lambda: _select(st.session_state[f"{subject}-more"]),
         )  # fmt: skip
 
@@ -67,7 +67,7 @@ def _row(edited: Draft, field: Any, sources: list[str], selected: str) -> None:
             )
         else:
             steps = len((mapped or {}).get("steps", []))
-            words = f"{steps} step{'s' if steps != 1 else ''}" if mapped else "Open"
+            words = f"{steps} step{'s' if steps != 1 else ''}" if steps else "Edit" if mapped else "Open"
             on = "Editing" if field.name == selected else words
             st.button(on, key=f"open-{field.name}", type="tertiary", on_click=_select, args=(field.name,))
 

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.access import attempt, tenant
+from app.widgets.current import lead_back
 from engine.errors import SpireError
 
 APP = Path(__file__).resolve().parent.parent
@@ -32,6 +33,8 @@ def _style() -> str:
 def draw(page: Callable[[], None]) -> None:
     """Draw a page. What stands in its way is told with what to do next, and never as a trace."""
     st.html(_style())
+    with st.container(key="lead-back-place"):
+        lead_back()
     if not tenant():
         head("No tenant yet", "You belong to no tenant. Ask an administrator for a role in one.")
         return

@@ -57,9 +57,11 @@ def test_a_newcomer_goes_from_the_set_up_link_over_a_messy_csv_to_records_and_re
     page.get_by_test_id("stSidebar").get_by_text("Explorer").click()
     records = page.get_by_role("table", name="Records")
     expect(records).to_contain_text("198.51.100.23")
-    records.get_by_role("link", name="198.51.100.23").click()
+    records.get_by_role("link", name="login.example.org").click()
     expect(page.get_by_text("Where it came from")).to_be_visible()
-    expect(page.get_by_label("The line as it was received")).to_contain_text("198.51.100.23;ip")
+    expect(page.get_by_label("The line as it was received")).to_contain_text(
+        "login.example.org;domain;2026-01-05"
+    )
 
 
 def test_a_stix_bundle_needs_no_mapping_and_runs_with_one_click(

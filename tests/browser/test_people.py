@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import enter, sign_in
+from tests.browser.conftest import drop, enter, sign_in
 from tests.browser.serving import Served, serving
 
 SAMPLE = {"connector": "sample", "config": {"sample": "campaign"}, "name": "Campaign", "id": "campaign"}
@@ -19,6 +20,7 @@ def house() -> Iterator[Served]:
     with serving() as served:
         served.set_up()
         served.add_person("vera", "viewer")
+        served.add_person("anna", "analyst")
         with served.http() as http:
             assert http.post("/api/v1/tenants/default/sources", json=SAMPLE).status_code == 201
         yield served
@@ -34,6 +36,40 @@ def test_a_viewer_sees_a_source_but_cannot_run_it(house: Served, page: Page, com
     expect(page.get_by_text("Needs the analyst role.").first).to_be_visible()
     page.goto(f"{house.url}/sources")
     expect(page.locator("input[type=file]").first).to_be_disabled()
+
+
+def test_an_analyst_runs_a_mapping_but_may_not_save_it(
+    house: Served, page: Page, complaints: list[str], messy: Path
+) -> None:
+    enter(page, house, "anna")
+    page.goto(f"{house.url}/sources")
+    drop(page, messy)
+    page.get_by_role("button", name="Map", exact=True).click()
+    expect(page.get_by_role("table", name="Output")).to_contain_text("203.0.113.7")
+    expect(page.get_by_role("button", name="Save", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("Finished, books balance")).to_be_visible()
+
+
+def test_a_draft_survives_a_reload_and_is_undone_step_by_step(
+    house: Served, page: Page, complaints: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "draft.csv").write_text("domain,seen\ndraft.example,2026-01-01\nsecond.example,2026-01-02\n")
+    enter(page, house)
+    page.goto(f"{house.url}/sources")
+    drop(page, tmp_path / "draft.csv")
+    page.get_by_role("button", name="Map", exact=True).click()
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_disabled()
+    page.get_by_label("Where value comes from").click()
+    page.get_by_role("option", name="A constant…").click()
+    expect(page.get_by_text("always “”")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("always “”")).to_be_visible()
+    expect(undo).to_be_enabled()
+    undo.click()
+    expect(page.get_by_text("always “”")).to_have_count(0)
+    expect(page.get_by_role("table", name="Output")).to_contain_text("draft.example")
 
 
 def test_signing_out_in_one_tab_ends_the_other(house: Served, page: Page) -> None:
