@@ -31,12 +31,23 @@ class TooManyRejects(Stop):
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A chunk and where it stands: the segment's number in the run, and the chunk's in the segment."""
+class Place:
+    """Where a chunk stands: the segment's number in the run, and the chunk's in the segment."""
 
     segment: int
     number: int
+
+
+@dataclass(frozen=True)
+class Placed(Place):
+    """A chunk and where it stands."""
+
     chunk: Chunk
+
+    @property
+    def place(self) -> Place:
+        """Where it stands, without the chunk: what waits for its batch need not hold its bytes."""
+        return Place(self.segment, self.number)
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,7 @@ class Batch(Generic[StagedT]):
 
     number: int
     position: int
-    chunks: tuple[tuple[Placed, StagedT], ...]
+    chunks: tuple[tuple[Place, StagedT], ...]
 
 
 class RunStore(Protocol[StagedT]):
@@ -110,11 +121,13 @@ def run(
         ThreadPoolExecutor(1, "commit") as committer,
     ):
         books = _Books(store, committer, progress, limits, first_batch, position)
-        waiting: deque[tuple[Placed, Future[StagedT]]] = deque()
+        waiting: deque[tuple[Place, int, Future[StagedT]]] = deque()
         try:
             for placed in _timed(chunks, progress):
                 _go_on(progress)
-                waiting.append((placed, stagers.submit(_stage, store, placed, progress)))
+                staging = stagers.submit(_stage, store, placed, progress)
+                waiting.append((placed.place, placed.chunk.read, staging))
+                del placed
                 if len(waiting) > limits.workers:
                     books.take(*waiting.popleft())
             while waiting:
@@ -122,7 +135,7 @@ def run(
                 books.take(*waiting.popleft())
             return books.close()
         except BaseException:
-            for _, future in waiting:
+            for *_, future in waiting:
                 future.cancel()
             books.abandon()
             raise
@@ -142,14 +155,14 @@ class _Books(Generic[StagedT]):
     ) -> None:
         self.store, self.committer, self.progress, self.limits = store, committer, progress, limits
         self.number, self.position = number, position
-        self.gathered: list[tuple[Placed, StagedT]] = []
+        self.gathered: list[tuple[Place, StagedT]] = []
         self.rows = 0
         self.committing: Future[None] | None = None
 
-    def take(self, placed: Placed, staged: Future[StagedT]) -> None:
+    def take(self, place: Place, read: int, staged: Future[StagedT]) -> None:
         done = staged.result()
-        self.gathered.append((placed, done))
-        self.rows += max(self.store.rows(done), placed.chunk.read)
+        self.gathered.append((place, done))
+        self.rows += max(self.store.rows(done), read)
         if self.rows >= self.limits.batch_rows:
             self._hand_over()
 

@@ -82,7 +82,7 @@ def put_rows(
     at: datetime,
 ) -> int:
     """Put the rows that failed a blocking check into quarantine. Returns how many source rows that were."""
-    rows, masks = ordinals(cursor, branch, f"(_mask & {branch.branch.blocking}) <> 0")
+    rows, masks = ordinals(cursor, branch, branch.blocked)
     if not len(rows):
         return 0
     raws = staged.chunk.raw(rows.tolist())

@@ -41,11 +41,9 @@ class Arrival:
     @property
     def good(self) -> str:
         """SQL for the rows that are not rejected; a row that fans out is good only if all its parts are."""
-        bits = self.branch.branch.blocking
         if not self.branch.branch.fan_out:
-            return f"(_mask & {bits}) = 0"
-        bad = f"SELECT _ord FROM {self.branch.table} WHERE (_mask & {bits}) <> 0"
-        return f"_ord NOT IN ({bad})"
+            return f"NOT ({self.branch.blocked})"
+        return f"_ord NOT IN (SELECT _ord FROM {self.branch.table} WHERE {self.branch.blocked})"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from engine.compile import Branch, Plan
+from engine.compile import Plan
 from engine.errors import Stop
 from engine.ledger import OUTCOMES, Ledger
 from engine.model import Severity, SourceField
@@ -257,9 +257,9 @@ class RunBooks:
 
     def _arrivals(self, batch: Batch[Staged]) -> list[Arrival]:
         base, arrivals = (self.run << RUN_BITS) + batch.position, []
-        for placed, staged in batch.chunks:
+        for place, staged in batch.chunks:
             for branch in staged.branches:
-                arrivals.append(Arrival(staged, branch, base, placed.segment))
+                arrivals.append(Arrival(staged, branch, base, place.segment))
                 base += branch.rows
         return arrivals
 
@@ -270,14 +270,12 @@ class RunBooks:
         rejected = 0
         mapping = self.plan.branches[0].version if len(self.plan.branches) == 1 else ""
         if self.dry:
-            rejected += sum(len(p.chunk.faults) for p, _ in batch.chunks)
-            rejected += sum(
-                len(staging.ordinals(cursor, a.branch, _bad(a.branch.branch))[0]) for a in arrivals
-            )
+            rejected += sum(len(staged.chunk.faults) for _, staged in batch.chunks)
+            rejected += sum(len(staging.ordinals(cursor, a.branch, a.branch.blocked)[0]) for a in arrivals)
         else:
-            for placed, _ in batch.chunks:
+            for place, staged in batch.chunks:
                 rejected += quarantine.put_faults(
-                    cursor, self.run, self.pipeline, mapping, placed.segment, placed.chunk, at
+                    cursor, self.run, self.pipeline, mapping, place.segment, staged.chunk, at
                 )
             for a in arrivals:
                 rejected += quarantine.put_rows(
@@ -285,7 +283,7 @@ class RunBooks:
                 )
         kept = self._keep(cursor, arrivals)
         ledger = Ledger(
-            read=sum(p.chunk.read for p, _ in batch.chunks),
+            read=sum(staged.chunk.read for _, staged in batch.chunks),
             inserted=kept.inserted, updated=kept.updated, unchanged=kept.unchanged,
             duplicate=kept.duplicate, rejected=rejected,
             filtered=sum(staged.filtered for _, staged in batch.chunks),
@@ -374,10 +372,6 @@ class RunBooks:
                     )
                     names = [d[0] for d in found.description or ()]
                     self.examples[outcome] += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def _bad(branch: Branch) -> str:
-    return f"(_mask & {branch.blocking}) <> 0"
 
 
 def keep_cursor(store: Store, pipeline: str, reached: Cursor, run: int, now: datetime) -> None:

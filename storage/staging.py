@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -31,6 +31,11 @@ class StagedBranch:
     table: str
     rows: int
     ordinal: str
+
+    @property
+    def blocked(self) -> str:
+        """SQL for the rows that a broken check keeps out of the store."""
+        return f"(_mask & {self.branch.blocking}) <> 0"
 
 
 @dataclass(frozen=True)
@@ -77,10 +82,26 @@ def stage(
         if len(plan.branches) == 1 and plan.branches[0].where is None:
             branch = plan.branches[0]
             relation = scan.source(chunk, place, _wanted(branch, fields), ordinal=branch.fan_out)
-            staged, read = _apply(cursor, tables, branch, relation, name)
+            one, read = _apply(cursor, tables, branch, relation, name)
             _expect(chunk, read)
-            return Staged(name, chunk, (staged,), 0, tuple(tables))
-        return _route(cursor, plan, fields, chunk, place, name, tables)
+            staged = Staged(name, chunk, (one,), 0, tuple(tables))
+        else:
+            staged = _route(cursor, plan, fields, chunk, place, name, tables)
+    return _lightened(cursor, staged)
+
+
+def _lightened(cursor: DuckDBPyConnection, staged: Staged) -> Staged:
+    """The same without the chunk's bytes, but for those of rows on their way to quarantine.
+
+    A rule over all rows is judged only at the commit, and then any row may be wanted.
+    """
+    if any(b.branch.set_checks for b in staged.branches):
+        return staged
+    blocked = {int(row) for b in staged.branches for row in ordinals(cursor, b, b.blocked)[0]}
+    wanted = sorted(blocked)
+    raws = dict(zip(wanted, staged.chunk.raw(wanted), strict=True))
+    light = replace(staged.chunk, data=b"", raw=lambda rows: [raws[row] for row in rows])
+    return replace(staged, chunk=light)
 
 
 def discard(cursor: DuckDBPyConnection, staged: Staged) -> None:
@@ -199,7 +220,9 @@ def _count(cursor: DuckDBPyConnection, relation: str) -> int:
     return int(cursor.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
 
 
-def ordinals(cursor: DuckDBPyConnection, staged: StagedBranch, condition: str) -> Sequence[np.ndarray]:
+def ordinals(
+    cursor: DuckDBPyConnection, staged: StagedBranch, condition: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Ordinals (ascending) and failed-check bits of the rows that meet a condition on the staged table."""
     found = cursor.execute(
         f"SELECT {staged.ordinal} AS o, bit_or(_mask) AS mask FROM {staged.table} "

@@ -185,7 +185,8 @@ def _workers(chosen: Settings) -> Finding:
     from app.supervisor import healthy
     from app.worker import owned
 
-    running, stuck = [], []
+    running: list[str] = []
+    stuck: list[str] = []
     for folder in sorted((chosen.data_dir / "tenants").glob("*")):
         if folder.is_dir() and owned(folder):
             (running if healthy(chosen.socket_path(folder.name), folder.name) else stuck).append(folder.name)

@@ -160,7 +160,8 @@ def _timing(
         raise BadTiming(action="Give one of --cron, --every and --folder.")
     trigger: Literal["cron", "interval", "arrival"]
     if cron is not None:
-        trigger, spec = "cron", {"cron": cron}
+        trigger = "cron"
+        spec: dict[str, Any] = {"cron": cron}
     elif every is not None:
         trigger, spec = "interval", {"seconds": every}
     else:

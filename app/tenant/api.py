@@ -42,6 +42,8 @@ from storage.store import is_disk_full
 
 # Uploads, exports and long questions each hold a thread while they last.
 THREADS = 64
+# An upload nobody has gone on with for so many seconds is given up.
+ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
     uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, audit, ingest,
@@ -68,6 +70,7 @@ def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         desk = await to_thread.run_sync(opened)
         app.state.desk = desk
+        await to_thread.run_sync(desk.landing.sweep, ABANDONED)
         await to_thread.run_sync(loading.resume_interrupted, desk)
         yield
         if close:

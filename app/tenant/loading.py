@@ -24,6 +24,9 @@ from storage.runs import Resume, RuleFailedTheRun, Run, RunBooks
 
 log = logging.getLogger(__name__)
 
+# Binding a plan costs up to 50 ms a chunk, so chunks are large; three are in memory at a time.
+CHUNK_BYTES = 32 << 20
+
 
 class ShapeUnknown(Stop):
     """This source has not been looked at yet, so we don't know how to read it."""
@@ -77,7 +80,7 @@ class Intake:
     def _chunks(self, number: int, segment: Segment, after: Cursor | None, done: int) -> Iterator[Placed]:
         last = -1
         with self.desk.landing.open(segment) as stream:
-            chunks = enumerate(reader(self.shape).read(stream, self.shape))
+            chunks = enumerate(reader(self.shape).read(stream, self.shape, CHUNK_BYTES))
             ahead = next(chunks, None)
             while ahead is not None:
                 i, chunk = ahead

@@ -12,14 +12,14 @@ from app.tenant.desk import Desk, arriving
 from app.tenant.loading import shape_of
 from app.tenant.schemas.sources import FaultView, PreviewedRow, SourcePreview, SourceProfile
 from app.tenant.tracing import shown
-from connectors.formats import FORMATS, reader, refit, sniff
+from connectors.formats import CHUNK_BYTES, FORMATS, reader, refit, sniff
 from engine.errors import Stop
 from engine.model import Dialect, Shape, Source
 from engine.ports import Segment
 from engine.profile import Profile, profile
 from engine.sample import sample
 from engine.scan import RAW
-from storage import glance, texts
+from storage import definitions, glance, texts
 from storage.glance import TextRow
 from storage.texts import Texts
 
@@ -28,7 +28,9 @@ FAULTS_SHOWN = 100
 SAMPLE_ROWS = 200_000
 ALL = 1 << 62
 # Rows are looked at among so many, however large the source is: that keeps a preview under a second.
-AMONG = 10_000
+AMONG = 4_000
+LITTLE = 1 << 18
+_REMEMBERED = 256
 
 
 class NothingThere(Stop):
@@ -87,7 +89,8 @@ def held(
     shape = shape_of(source)
     segment = payload_of(desk, source)
     with desk.store.cursor() as cursor, desk.landing.open(segment) as stream:
-        chunks = reader(shape).read(stream, shape)
+        # A preview reads a little; a profile reads much, and large pieces are quicker.
+        chunks = reader(shape).read(stream, shape, LITTLE if most <= AMONG else CHUNK_BYTES)
         table = texts.hold(cursor, f"look_{secrets.token_hex(6)}", shape.fields, chunks, most=most, raw=raw)
         try:
             yield cursor, table, shape
@@ -104,7 +107,9 @@ def preview(desk: Desk, source: Source, limit: int) -> SourcePreview:
 def sampled(desk: Desk, source: Source, limit: int) -> SourcePreview:
     """Rows worth seeing first: rare values, the longest, the empty, and likely rejects among them."""
     with held(desk, source, AMONG) as (cursor, table, shape):
-        return _shown(table, shape, glance.rows(cursor, table, chosen(cursor, table, limit)))
+        return _shown(
+            table, shape, glance.rows(cursor, table, chosen(cursor, table, limit, named(desk, source)))
+        )
 
 
 def _shown(table: Texts, shape: Shape, rows: list[TextRow]) -> SourcePreview:
@@ -134,12 +139,31 @@ def profiled(desk: Desk, source: Source, most: int = SAMPLE_ROWS) -> SourceProfi
     return SourceProfile(profile=found, whole=table.complete, extent=said)
 
 
-def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int) -> list[int]:
-    """Rows worth seeing among the held ones, in their order: strange ones before common ones."""
+def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int, of: str) -> list[int]:
+    """Rows worth seeing among the held ones, in their order: strange ones before common ones.
+
+    `of` names what is held (see `named`): the same rows are chosen for it every time, and the choice
+    is remembered, so that a preview after each change of a mapping costs the mapping alone.
+    """
     if table.rows <= rows:
         return list(range(table.rows))
-    names = [f.name for f in table.fields if f.name != RAW]
-    return list(sample(cursor, table.table, names, limit=rows, ordinal="rowid").ordinals)
+    remembered = (of, table.rows, rows)
+    if remembered not in _choices:
+        names = [f.name for f in table.fields if f.name != RAW]
+        found = sample(cursor, table.table, names, limit=rows, ordinal="rowid").ordinals
+        while len(_choices) >= _REMEMBERED:
+            _choices.pop(next(iter(_choices)), None)
+        _choices[remembered] = found
+    return list(_choices[remembered])
+
+
+_choices: dict[tuple[str, int, int], tuple[int, ...]] = {}
+
+
+def named(desk: Desk, source: Source) -> str:
+    """What a source is read as now: its payload's content, and how it is read."""
+    shape = definitions.address(shape_of(source).model_dump(mode="json"))
+    return f"{desk.tenant}/{payload_of(desk, source).sha256}/{shape}"
 
 
 def extent(shown_rows: int, whole: bool, counted: bool = True, rows: int = 0) -> str:

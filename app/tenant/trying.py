@@ -10,7 +10,7 @@ from typing import Any
 from app.tenant.desk import Desk, pipeline, source, targets
 from app.tenant.exports.objects import embedded
 from app.tenant.loading import fields_of, shape_of
-from app.tenant.reading import AMONG, chosen, extent, held
+from app.tenant.reading import AMONG, chosen, extent, held, named
 from app.tenant.schemas.mappings import Difference, Impact, MappingPreview, PreviewRow
 from app.tenant.values import plain
 from connectors.formats import reader
@@ -32,7 +32,7 @@ def preview(desk: Desk, read: Source, mappings: Sequence[Mapping], rows: int) ->
     plan = compile_plan(mappings, models)
     reads_raw = any(RAW in branch.fields for branch in plan.branches)
     with held(desk, read, AMONG, raw=reads_raw) as (cursor, table, shape):
-        picked = chosen(cursor, table, rows)
+        picked = chosen(cursor, table, rows, named(desk, read))
         found = texts.preview(cursor, plan, table, picked, fields_of(shape))
     shown = [_row(row, models) for row in found]
     counted = Counter(row.outcome for row in shown)
@@ -102,14 +102,12 @@ def _row(row: texts.PreviewRow, models: dict[str, TargetModel]) -> PreviewRow:
     if row.target is None:
         return PreviewRow(line=row.line, outcome="filtered", source=row.source)
     outcome = "rejected" if row.blocked else "warned" if row.failed else "good"
-    values = {name: _value(models[row.target], name, found) for name, found in row.output.items()}
+    types = {field.name: field.type for field in models[row.target].fields}
+    values = {name: _value(types.get(name), found) for name, found in row.output.items()}
     return PreviewRow(
         line=row.line, outcome=outcome, target=row.target, source=row.source, values=values, failed=row.failed
     )
 
 
-def _value(model: TargetModel, name: str, found: Any) -> Any:
-    field = next((f for f in model.fields if f.name == name), None)
-    if field is not None and field.type is FieldType.JSON and isinstance(found, str):
-        return embedded(found)
-    return plain(found)
+def _value(kind: FieldType | None, found: Any) -> Any:
+    return embedded(found) if kind is FieldType.JSON and isinstance(found, str) else plain(found)

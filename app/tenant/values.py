@@ -12,6 +12,8 @@ _EXACT = 1 << 53
 
 def plain(value: Any) -> Any:
     """A value of the store as JSON can carry it: times in UTC, what is no JSON as text."""
+    if value is None or type(value) is str:
+        return value
     if isinstance(value, datetime):
         return value.replace(tzinfo=value.tzinfo or UTC).isoformat()
     if isinstance(value, date):

@@ -19,7 +19,7 @@ from engine.model import Shape
 from engine.ports import Chunk
 
 CHUNK_BYTES = 64 << 10
-BATCH_ROWS = 2_500
+BATCH_ROWS = 2_000
 
 
 class Small:

@@ -133,7 +133,7 @@ def test_a_repaired_reject_is_replayed_once_and_the_books_of_the_replay_balance(
     assert (done.ledger.read, done.ledger.inserted) == (1, 1)
     lineage = client.records("indicator", search="203.0.113.77").rows
     assert [row["_line"] for row in lineage] == [reject.line]
-    assert client.rejects(run=result.run, state="open").total == result.rejected - 1
+    assert len(client.rejects(run=result.run, state="open").rejects) == result.rejected - 1
 
 
 def test_nothing_that_was_loaded_stands_in_clear_in_any_file(

@@ -30,7 +30,7 @@ def lines(target: TargetModel, batches: Rows, *, guard: bool) -> Iterator[bytes]
     writer = csv.writer(text)
     writer.writerow(names)
     for number, row in enumerate(dictionaries(batches), 1):
-        writer.writerow([cell(row[name], guard=guard) for name in names])
+        writer.writerow([cell(row.get(name), guard=guard) for name in names])
         if number % _ROWS_AT_ONCE == 0:
             yield text.getvalue().encode()
             text.seek(0)
@@ -42,6 +42,8 @@ def cell(value: Any, *, guard: bool = True) -> str:
     """A value as a CSV cell. Numbers, dates and booleans can't be formulas and stand as they are."""
     if value is None:
         return ""
+    if type(value) is str:
+        return f"'{value}" if guard and value.startswith(FORMULA) else value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

@@ -27,7 +27,11 @@ def lines(target: TargetModel, batches: Rows) -> Iterator[bytes]:
     """One object a line (NDJSON). Fields without a value are left out."""
     kept = {field.name: field.type for field in target.fields}
     for row in dictionaries(batches):
-        plain = {name: value(row[name], kind) for name, kind in kept.items() if row[name] is not None}
+        plain = {
+            name: value(found, kept[name])
+            for name, found in row.items()
+            if found is not None and name in kept
+        }
         yield orjson.dumps(plain, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -13,7 +13,7 @@ import orjson
 from app.tenant.exports import Rows, dictionaries
 from app.tenant.exports.objects import embedded, moment, value
 from engine.errors import Stop
-from engine.model import FieldType, TargetModel
+from engine.model import FieldType, TargetField, TargetModel
 from engine.targets import TARGETS
 from engine.types.identity import INDICATORS, OBSERVABLES
 from engine.types.pattern import WRITTEN
@@ -134,10 +134,9 @@ def _made(target: TargetModel, row: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _properties(target: TargetModel, row: dict[str, Any]) -> dict[str, Any]:
-    left_out = (_OURS | _NOT_OF_TYPE.get(target.name, set())) - _KEPT.get(target.name, set())
     found = {}
-    for field in target.fields:
-        if field.name in left_out or row.get(field.name) in (None, "", []):
+    for field in _taken(target):
+        if row.get(field.name) in (None, "", []):
             continue
         found[field.name] = value(row[field.name], field.type)
         if field.type is FieldType.JSON and isinstance(found[field.name], str):
@@ -148,6 +147,17 @@ def _properties(target: TargetModel, row: dict[str, Any]) -> dict[str, Any]:
         if not _well_formed(name, found.get(name)):
             found.pop(name, None)
     return found
+
+
+def _taken(target: TargetModel) -> tuple[TargetField, ...]:
+    """The fields of a target model that are properties of the STIX type."""
+    if target.name not in _TAKEN:
+        left_out = (_OURS | _NOT_OF_TYPE.get(target.name, set())) - _KEPT.get(target.name, set())
+        _TAKEN[target.name] = tuple(f for f in target.fields if f.name not in left_out)
+    return _TAKEN[target.name]
+
+
+_TAKEN: dict[str, tuple[TargetField, ...]] = {}
 
 
 def _well_formed(name: str, listed: Any) -> bool:

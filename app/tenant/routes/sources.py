@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -141,7 +142,9 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
             where=connector,
             action=f"Connectors: {', '.join(CONNECTORS)}.",
         )
-    drafted = Source(id="draft", name=name or connector, connector=connector, config=config)
+    # Two at once must not look at each other's payload.
+    draft = f"draft-{secrets.token_hex(6)}"
+    drafted = Source(id=draft, name=name or connector, connector=connector, config=config)
     segment = _first_look(desk, drafted)
     id = body.id or unused(desk, "source", slug(name or segment.name, connector))
     shape = reading.find_shape(desk, segment, body.format)
@@ -153,10 +156,7 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
 
 
 def _first_look(desk: Desk, drafted: Source) -> Segment:
-    if drafted.connector == "upload":
-        return reading.payload_of(desk, drafted)
-    desk.landing.delete("look-draft")
-    return reading.payload_of(desk, drafted, fresh=True)
+    return reading.payload_of(desk, drafted, fresh=drafted.connector != "upload")
 
 
 def _settle(desk: Desk, segment: Segment, id: str) -> None:
