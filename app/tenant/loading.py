@@ -19,8 +19,9 @@ from engine.ports import Cursor, Segment
 from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
 from storage import definitions, runs
+from storage.books import RuleFailedTheRun, RunBooks
 from storage.disk import DiskFull
-from storage.runs import Resume, RuleFailedTheRun, Run, RunBooks
+from storage.runs import Resume, Run
 
 log = logging.getLogger(__name__)
 
@@ -169,8 +170,8 @@ def resume_interrupted(desk: Desk) -> list[int]:
     interrupted = runs.recent(desk.store.cursor(), state="running", limit=1000)
     for each in interrupted:
         if each.kind == "replay":
-            # A replay is one small batch or nothing; its rejects are still open.
-            runs.take_back(desk.store, each.run)
+            # A replay is done or not done: its rows are in quarantine again, each once.
+            runs.undo(desk.store, each.run, desk.now())
             error = {"title": "The replay was interrupted and can be started again."}
             runs.end(desk.store, each.run, "failed", desk.now(), error=error)
             continue

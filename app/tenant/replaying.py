@@ -17,8 +17,8 @@ from engine.model import Dialect, Shape
 from engine.ports import Chunk, Fault
 from engine.run import Placed, Progress, run
 from storage import definitions, quarantine, runs
+from storage.books import RunBooks
 from storage.quarantine import Reject
-from storage.runs import RunBooks
 
 
 class NothingToReplay(Stop):
@@ -56,9 +56,15 @@ def _replay(
     replayed = pipeline(desk, pipeline_id)
     shape = shape_of(source(desk, replayed.source))
     books = RunBooks(desk.store, number, pipeline_id, plan_of(desk, replayed), fields_of(shape), now=desk.now)
-    run(_placed(shape, rejects), books, progress=progress, limits=_limits(desk, replayed))
-    with desk.store.transaction() as cursor:
-        quarantine.close(cursor, [r.id for r in rejects], "replayed", number)
+    try:
+        run(_placed(shape, rejects), books, progress=progress, limits=_limits(desk, replayed))
+        with desk.store.transaction() as cursor:
+            quarantine.close(cursor, [r.id for r in rejects], "replayed", number)
+    except BaseException:
+        # Its rows are still in quarantine, so what it kept goes. A worker that closes leaves that to the next.
+        if not desk.closing.is_set():
+            runs.undo(desk.store, number, desk.now())
+        raise
     return []
 
 

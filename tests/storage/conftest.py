@@ -16,7 +16,7 @@ from engine.model import FieldType, Mapping, SourceField, TargetField, TargetMod
 from engine.ports import Chunk, Fault
 from engine.run import Limits, Placed, Progress, run
 from storage import runs
-from storage.runs import RunBooks
+from storage.books import RunBooks
 from storage.store import Store
 
 KEY = bytes(range(32))

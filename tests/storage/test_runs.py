@@ -11,7 +11,7 @@ from engine.model import FieldMapping, Mapping
 from engine.ports import Fault
 from engine.run import TooManyRejects
 from storage import quarantine, runs
-from storage.runs import RuleFailedTheRun
+from storage.books import RuleFailedTheRun
 from storage.staging import RowsWentMissing
 from tests.storage.conftest import ADVISORY, HOST, Loader, lines, straight
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 import pyarrow as pa
@@ -32,6 +32,7 @@ WRITERS: dict[str, Writer] = {
     )
 }
 EVERYTHING = "all"
+BLOCK = 1 << 18
 
 
 @router.get("/export/{target}", response_class=StreamingResponse)
@@ -66,7 +67,18 @@ def export(
     headers = {"content-disposition": f'attachment; filename="{target}.{writer.suffix}"'}
     if note:
         headers["x-note"] = note
-    return StreamingResponse(body, media_type=writer.media_type, headers=headers)
+    return StreamingResponse(_blocks(body), media_type=writer.media_type, headers=headers)
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in larger ones: each piece sent is a turn of the event loop."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= BLOCK:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
 
 
 def _batches(desk: Desk, model: TargetModel, run: int | None) -> Iterator[pa.RecordBatch]:

@@ -1,0 +1,209 @@
+"""The books of one run: its chunks staged, and each batch's records, rejects, cursor and ledger committed together."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from engine.compile import Plan
+from engine.errors import Stop
+from engine.ledger import OUTCOMES, Ledger
+from engine.model import Severity, SourceField
+from engine.ports import Cursor
+from engine.run import Batch, Placed
+from engine.scan import identifier
+from storage import quarantine, records, staging, uniqueness
+from storage.records import RUN_BITS, Arrival, Kept
+from storage.staging import Staged
+from storage.store import Store
+
+
+class RuleFailedTheRun(Stop):
+    """A rule that fails the run was broken, so this batch was not kept."""
+
+
+class RunBooks:
+    """Stages and commits the chunks of one run: the store's side of `engine.run`.
+
+    With `dry` nothing is kept: the same plan and the same sorting into outcomes, and no commit.
+    `cursors` gives, by segment, the source's cursor once that segment is through; it commits with the
+    segment's last batch. `origin` overrides the segment of rows, for a replay of rows of older runs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run: int,
+        pipeline: str,
+        plan: Plan,
+        fields: Mapping[str, SourceField],
+        *,
+        now: Callable[[], datetime],
+        dry: bool = False,
+        cursors: Callable[[int, int], Cursor | None] = lambda segment, chunk: None,
+    ) -> None:
+        self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
+        self.now, self.dry, self.cursors = now, dry, cursors
+        self.conflicting = 0
+        self.newest: dict[str, datetime] = {}
+        self.examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self._own = threading.local()
+
+    def stage(self, placed: Placed) -> Staged:
+        name = f"r{self.run}_{placed.segment}_{placed.number}{'_dry' if self.dry else ''}"
+        return staging.stage(self._cursor(), self.plan, self.fields, placed.chunk, name)
+
+    def rows(self, staged: Staged) -> int:
+        return staged.rows
+
+    def commit(self, batch: Batch[Staged]) -> Ledger:
+        """Records, rejects, findings, cursor and ledger together, or none of them."""
+        arrivals = self._arrivals(batch)
+        try:
+            uniqueness.mark(self._cursor(), arrivals)
+            with self.store.transaction() as cursor:
+                return self._commit(cursor, batch, arrivals)
+        finally:
+            for _, staged in batch.chunks:
+                staging.discard(self._cursor(), staged)
+
+    def close(self) -> None:
+        """Drop what a dry run noted."""
+        if self.dry:
+            for branch in self.plan.branches:
+                note = records.shelf(self._cursor(), branch.target, self._dry_name).note
+                self._cursor().execute(f"DROP TABLE IF EXISTS {note}")
+
+    @property
+    def _dry_name(self) -> str:
+        return f"dry{self.run}"
+
+    def _cursor(self) -> DuckDBPyConnection:
+        if not hasattr(self._own, "cursor"):
+            self._own.cursor = self.store.cursor()
+        return self._own.cursor
+
+    def _arrivals(self, batch: Batch[Staged]) -> list[Arrival]:
+        base, arrivals = (self.run << RUN_BITS) + batch.position, []
+        for place, staged in batch.chunks:
+            for branch in staged.branches:
+                arrivals.append(Arrival(staged, branch, base, place.segment))
+                base += branch.rows
+        return arrivals
+
+    def _commit(self, cursor: DuckDBPyConnection, batch: Batch[Staged], arrivals: list[Arrival]) -> Ledger:
+        at = self.now()
+        self._find(cursor, batch.number, arrivals)
+        self._watch(cursor, arrivals)
+        rejected = 0
+        mapping = self.plan.branches[0].version if len(self.plan.branches) == 1 else ""
+        if self.dry:
+            rejected += sum(len(staged.chunk.faults) for _, staged in batch.chunks)
+            rejected += sum(len(staging.ordinals(cursor, a.branch, a.branch.blocked)[0]) for a in arrivals)
+        else:
+            for place, staged in batch.chunks:
+                rejected += quarantine.put_faults(
+                    cursor, self.run, self.pipeline, mapping, place.segment, staged.chunk, at
+                )
+            for a in arrivals:
+                rejected += quarantine.put_rows(
+                    cursor, self.run, self.pipeline, a.segment, a.staged, a.branch, at
+                )
+        kept = self._keep(cursor, arrivals)
+        ledger = Ledger(
+            read=sum(staged.chunk.read for _, staged in batch.chunks),
+            inserted=kept.inserted, updated=kept.updated, unchanged=kept.unchanged,
+            duplicate=kept.duplicate, rejected=rejected,
+            filtered=sum(staged.filtered for _, staged in batch.chunks),
+        ).checked()  # fmt: skip
+        if not self.dry:
+            self._enter(cursor, batch, ledger, at)
+        return ledger
+
+    def _keep(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> Kept:
+        by_target: dict[str, list[Arrival]] = defaultdict(list)
+        for arrival in arrivals:
+            by_target[arrival.branch.branch.target.name].append(arrival)
+        total = Kept()
+        for group in by_target.values():
+            target = group[0].branch.branch.target
+            on = records.shelf(cursor, target, self._dry_name if self.dry else "")
+            kept = records.keep(cursor, self.run, target, group, on)
+            if self.dry:
+                self._show(cursor, group)
+            total = Kept(**{k: v + getattr(kept, k) for k, v in asdict(total).items()})
+        self.conflicting += total.conflicting
+        return total
+
+    def _watch(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> None:
+        """Remember the newest value of each field that a freshness rule looks at."""
+        for a in arrivals:
+            for check in a.branch.branch.run_checks:
+                if check.field is not None:
+                    row = cursor.execute(
+                        f"SELECT max({identifier(check.field)}) FROM {a.branch.table} WHERE {a.good}"
+                    ).fetchall()[0]
+                    if row[0] is not None:
+                        self.newest[check.rule] = max(row[0], self.newest.get(check.rule, row[0]))
+
+    def _find(self, cursor: DuckDBPyConnection, batch: int, arrivals: list[Arrival]) -> None:
+        """Count what each rule caught; RuleFailedTheRun where a rule of that severity caught anything."""
+        counts: dict[tuple[str, Any], int] = defaultdict(int)
+        for a in arrivals:
+            checks = a.branch.branch.checks
+            if not checks:
+                continue
+            sums = ", ".join(f"sum((_mask >> {c.bit}) & 1)" for c in checks)
+            row = cursor.execute(f"SELECT {sums} FROM {a.branch.table} WHERE _mask <> 0").fetchall()[0]
+            for check, rows in zip(checks, row, strict=True):
+                if rows:
+                    counts[a.branch.branch.version, check] += int(rows)
+                    if check.severity == Severity.FAIL:
+                        raise RuleFailedTheRun(
+                            f"{check.message}: {int(rows):,} rows from line {a.staged.chunk.first_line:,} on.",
+                            action="Look at these rows in the source, or lower the rule's severity.",
+                        )
+        if self.dry:
+            return
+        for (mapping, check), rows in counts.items():
+            cursor.execute(
+                "INSERT INTO store.spire.findings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [self.run, batch, mapping, check.rule, check.field, check.severity, check.message, rows],
+            )
+
+    def _enter(self, cursor: DuckDBPyConnection, batch: Batch[Staged], ledger: Ledger, at: datetime) -> None:
+        last = batch.chunks[-1][0]
+        position = batch.position + sum(staged.rows for _, staged in batch.chunks)
+        cursor.execute(
+            f"INSERT INTO store.spire.batches VALUES (?, ?, ?, ?, ?, ?, ?, {', '.join('?' * len(OUTCOMES))})",
+            [self.run, batch.number, last.segment, last.number + 1, position, at, ledger.read,
+             *(getattr(ledger, o) for o in OUTCOMES)],
+        )  # fmt: skip
+        reached = self.cursors(last.segment, last.number)
+        if reached is not None:
+            cursor.execute(
+                "INSERT INTO store.spire.cursors VALUES (?, ?, ?, ?)",
+                [self.pipeline, json.dumps(reached), self.run, at],
+            )
+
+    def _show(self, cursor: DuckDBPyConnection, group: list[Arrival]) -> None:
+        """Keep up to ten examples of each outcome, for a dry run."""
+        for a in group:
+            for number, outcome in enumerate(OUTCOMES[:4]):
+                missing = 10 - len(self.examples[outcome])
+                if missing > 0:
+                    columns = ", ".join(f"t.{identifier(c)}" for c, _ in a.branch.branch.columns)
+                    found = cursor.execute(
+                        f"SELECT {a.staged.line('t.' + a.branch.ordinal)} AS _line, {columns} "
+                        f"FROM {a.branch.table} t JOIN sorted s ON s.seq = {a.base} + t.rowid "
+                        f"WHERE s.outcome = {number} LIMIT {missing}"
+                    )
+                    names = [d[0] for d in found.description or ()]
+                    self.examples[outcome] += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
