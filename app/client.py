@@ -256,7 +256,7 @@ class Client:
         return self.get(f"/pipelines/{id}" + (f"/versions/{version}" if version else ""), PipelineView)
 
     def create_pipeline(self, **fields: Any) -> PipelineView:
-        """The fields of `PipelineCreate`: name, source, mappings, error_threshold, comment, id."""
+        """The fields of `PipelineCreate`."""
         return self.post("/pipelines", PipelineView, fields)
 
     def replace_pipeline(self, id: str, **fields: Any) -> PipelineView:
@@ -322,7 +322,7 @@ class Client:
         told: Told | None = None,
         wait: float = 5,
     ) -> IngestResult:
-        """The whole job for a file: sent, sealed, mapped, run. `mapping` is YAML. Give `run` to `wait_run`."""
+        """The whole job for a file. `mapping` is YAML; give the answer's `run` to `wait_run`."""
         payload = self.upload(path, told=told)
         return self.ingest_payload(payload.payload, target=target, mapping=mapping, source=source, wait=wait)
 
