@@ -72,7 +72,9 @@ def table(client: Client) -> Table:
         "sum(rejected), sum(filtered) FROM batches GROUP BY run ORDER BY run",
     }
     records = b"".join(patiently(lambda: list(client.export("indicator", format="csv")))).splitlines()
-    found = {name: patiently(lambda sql=sql: client.query(sql, limit=1000)).rows for name, sql in asked.items()}
+    found = {
+        name: patiently(lambda sql=sql: client.query(sql, limit=1000)).rows for name, sql in asked.items()
+    }
     return Table(sorted(records), **found)
 
 
@@ -145,7 +147,7 @@ def test_twenty_kills_end_in_the_same_table_as_an_undisturbed_load(
                 assert place.holding(MARKER) == []
                 if what != WORKER:
                     place.start()
-            done = patiently(lambda: client.wait_run(run, timeout=60), 90)
+            done = patiently(lambda run=run: client.wait_run(run, timeout=60), 90)
             assert (done.state, done.ledger.balanced) == ("finished", True), done.error
             assert table(client) == undisturbed
     assert kills == 20
@@ -195,7 +197,9 @@ def test_a_killed_replay_and_a_killed_undo_are_done_or_not_done(place: Installat
         patiently(lambda: client.repair(named, fix, replay=False))
         for _ in range(2):
             cut(place, "again", dice, lambda: client.replay(run=run, wait=60))
-            left = count(f"SELECT count(*) FROM rejects WHERE run = {run} AND field = 'confidence' AND state = 'open'")
+            left = count(
+                f"SELECT count(*) FROM rejects WHERE run = {run} AND field = 'confidence' AND state = 'open'"
+            )
             assert left in (0, cause.rows)
             # Every row in quarantine or in the records, and none in both.
             assert count("SELECT count(*) FROM versions.indicator WHERE confidence = 80 AND _run > 1") == (
@@ -211,7 +215,9 @@ def test_a_killed_replay_and_a_killed_undo_are_done_or_not_done(place: Installat
             if patiently(lambda number=number: client.run(number)).state != "undone":
                 patiently(lambda number=number: client.undo_run(number))
         assert total > 0
-        assert count("SELECT count(*) FROM indicator") == count("SELECT count(*) FROM versions.indicator") == 0
+        assert (
+            count("SELECT count(*) FROM indicator") == count("SELECT count(*) FROM versions.indicator") == 0
+        )
         fresh = patiently(lambda: client.ingest_payload(sealed(client, small), target="indicator", wait=60))
         assert fresh.inserted == before.books[0][2]
         assert sorted(b"".join(client.export("indicator", format="csv")).splitlines()) == before.records
