@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import httpx
 
+from app.sending import PATIENCE, Told, send
 from app.tenant.schemas.catalogue import (
     ConnectorView,
     KindView,
@@ -28,18 +29,16 @@ from app.tenant.schemas.catalogue import (
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.events import EventPage, VerifyResult
 from app.tenant.schemas.mappings import Impact, MappingPreview, Suggestions
-from app.tenant.schemas.payloads import PayloadInfo, UploadState
+from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
 from app.tenant.schemas.records import Lineage, QueryResult, RecordDetail, RecordPage, TargetCount
 from app.tenant.schemas.rejects import CauseView, RejectPage, RejectView, RepairResult, ReplayResult
 from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone
 from app.tenant.schemas.sources import CheckResult, SourcePreview, SourceProfile, SourceView
-from app.wire import AnswerT, InProcess, NoAnswer, TryAgain, checked, clean, given, plain, read
+from app.wire import AnswerT, InProcess, NoAnswer, checked, clean, given, plain, read
 from engine.errors import Retry
 
-PART = 8 << 20
 TIMEOUT = httpx.Timeout(connect=10.0, write=120.0, read=960.0, pool=30.0)
-Told = Callable[[int, int], None]
 
 
 class Client:
@@ -134,36 +133,7 @@ class Client:
         self, stream: BinaryIO, name: str, *, size: int | None = None, told: Told | None = None
     ) -> PayloadInfo:
         """Send a stream in parts, holding one part in memory."""
-        begun = self.post("/uploads", UploadState, {"name": name, "size": size})
-        offset, tries = 0, 0
-        part = stream.read(PART)
-        while part:
-            try:
-                state = self.request(
-                    "PATCH", f"/uploads/{begun.upload}", content=part, headers={"upload-offset": str(offset)}
-                )
-            except Retry:
-                tries += 1
-                if tries > 5:
-                    raise
-                time.sleep(0.2 * 2**tries)
-                # A part may come again from any point that was received: sealed bytes are compared.
-                offset, part = self._taken_up(begun.upload, offset, part)
-                continue
-            offset, tries = int(state.json()["offset"]), 0
-            if told is not None:
-                told(offset, size if size is not None else offset)
-            part = stream.read(PART)
-        return self.post(f"/uploads/{begun.upload}/finish", PayloadInfo)
-
-    def _taken_up(self, upload: str, offset: int, part: bytes) -> tuple[int, bytes]:
-        reached = self.get(f"/uploads/{upload}", UploadState).offset
-        if reached < offset:
-            raise TryAgain(
-                503, {"title": "The upload lost bytes it had received.", "action": "Start it again."}
-            )
-        taken = min(reached - offset, len(part))
-        return offset + taken, part[taken:]
+        return send(self, stream, name, size, told)
 
     def paste(self, text: str, name: str = "pasted text") -> PayloadInfo:
         """Send a text as a payload."""
@@ -298,9 +268,19 @@ class Client:
     ) -> RunDetail:
         """The run once it has ended; `told` hears of it about every second while it lasts."""
         end = None if timeout is None else time.monotonic() + timeout
+        tries = 0
         while True:
             left = 1.0 if end is None else min(1.0, end - time.monotonic())
-            found = self.run(run, wait=max(left, 0))
+            try:
+                found = self.run(run, wait=max(left, 0))
+            except Retry:
+                # A worker that died is started again, and its run goes on.
+                tries += 1
+                if tries > PATIENCE:
+                    raise
+                time.sleep(0.2 * 2**tries)
+                continue
+            tries = 0
             if found.state != "running" or (end is not None and time.monotonic() >= end):
                 return found
             if told is not None:

@@ -247,7 +247,7 @@ def _ingest_one(
         payload = client.upload_stream(sys.stdin.buffer, source or "standard input", told=sent)
     else:
         payload = client.upload(path, told=sent)
-    begun = client.ingest_payload(payload.payload, target=target, mapping=mapping, source=source)
+    begun = client.ingest_payload(payload.payload, target=target, mapping=mapping, source=source, wait=0)
     return client.wait_run(begun.run, told=None if quiet else _progress)
 
 

@@ -75,12 +75,18 @@ class Inside(Spire):
 
 
 @pytest.fixture(scope="module")
-def spire(tmp_path_factory: pytest.TempPathFactory) -> Spire:
-    """The program as a process, on one installation for a module's tests, made by the first command."""
-    return Spire(tmp_path_factory.mktemp("installation"))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One installation for a module's tests, made by the first command."""
+    return tmp_path_factory.mktemp("installation")
 
 
 @pytest.fixture(scope="module")
-def inside(tmp_path_factory: pytest.TempPathFactory) -> Spire:
-    """The program in this process, on one installation for a module's tests."""
-    return Inside(tmp_path_factory.mktemp("installation"))
+def spire(home: Path) -> Spire:
+    """The program as a process."""
+    return Spire(home)
+
+
+@pytest.fixture(scope="module")
+def inside(home: Path) -> Spire:
+    """The program in this process, on the same installation."""
+    return Inside(home)

@@ -45,44 +45,44 @@ def test_a_second_identical_load_changes_nothing(spire: Spire) -> None:
         assert ledger["unchanged"] + ledger["rejected"] == ledger["read"]
 
 
-def test_records_are_asked_and_exported(spire: Spire, tmp_path: Path) -> None:
-    asked = spire("query", "SELECT count(*) AS n FROM indicator WHERE value_type = 'ipv4'", "--json")
+def test_records_are_asked_and_exported(inside: Spire, tmp_path: Path) -> None:
+    asked = inside("query", "SELECT count(*) AS n FROM indicator WHERE value_type = 'ipv4'", "--json")
     assert asked.code == 0, asked.err
     assert asked.json["rows"][0][0] > 0
 
     path = tmp_path / "out.json"
-    done = spire("export", "all", "--format", "stix", "--output", path)
+    done = inside("export", "all", "--format", "stix", "--output", path)
     assert done.code == 0, done.err
     came = {o["id"] for o in json.loads((SAMPLES / "campaign.json").read_text())["objects"]}
     left = {o["id"] for o in json.loads(path.read_text())["objects"]}
     assert came <= left
 
 
-def test_an_undone_run_is_gone_and_the_journal_holds(spire: Spire) -> None:
-    undone = spire("undo", "1", "--json")
+def test_an_undone_run_is_gone_and_the_journal_holds(inside: Spire) -> None:
+    undone = inside("undo", "1", "--json")
     assert undone.code == 0, undone.err
     assert undone.json["removed"] > 0
-    listed = spire("runs", "--json")
+    listed = inside("runs", "--json")
     assert {run["run"]: run["state"] for run in listed.json["runs"]}[1] == "undone"
-    verified = spire("audit", "verify", "--json")
+    verified = inside("audit", "verify", "--json")
     assert verified.code == 0, verified.out
     assert verified.json["tenant"]["events"] > 0
 
 
-def test_a_mapping_is_suggested_kept_and_used(spire: Spire, tmp_path: Path) -> None:
-    suggested = spire("suggest", SAMPLES / "indicators.csv", "--target", "indicator", "--yaml")
+def test_a_mapping_is_suggested_kept_and_used(inside: Spire, tmp_path: Path) -> None:
+    suggested = inside("suggest", SAMPLES / "indicators.csv", "--target", "indicator", "--yaml")
     assert suggested.code == 0, suggested.err
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text(suggested.out)
 
-    done = spire("ingest", SAMPLES / "indicators.csv", "--mapping", mapping, "--json")
+    done = inside("ingest", SAMPLES / "indicators.csv", "--mapping", mapping, "--json")
 
     assert done.code == 0, done.err
     assert done.json["balanced"]
 
 
-def test_another_root_key_is_refused_by_name_and_harms_nothing(spire: Spire) -> None:
-    other = spire.home / "keys" / "other.key"
+def test_another_root_key_is_refused_by_name_and_harms_nothing(spire: Spire, inside: Spire) -> None:
+    other = inside.home / "keys" / "other.key"
     other.write_text("ab" * 32)
     other.chmod(0o600)
 
@@ -93,14 +93,14 @@ def test_another_root_key_is_refused_by_name_and_harms_nothing(spire: Spire) -> 
     assert "root key" in told["title"]
     assert told["action"]
     assert "Traceback" not in refused.err
-    missing = spire("runs", "--key-file", spire.home / "keys" / "none.key")
+    missing = inside("runs", "--key-file", inside.home / "keys" / "none.key")
     assert missing.code == 1
     assert "is gone" in missing.err
-    assert spire("runs", "--json").code == 0
+    assert inside("runs", "--json").code == 0
 
 
-def test_people_read_tables_with_separators_and_errors_that_say_what_to_do(spire: Spire) -> None:
-    shown = spire("runs")
+def test_people_read_tables_with_separators_and_errors_that_say_what_to_do(inside: Spire) -> None:
+    shown = inside("runs")
     assert shown.out.splitlines()[0].split()[:3] == ["run", "pipeline", "state"]
 
     for arguments, word in (
@@ -109,6 +109,6 @@ def test_people_read_tables_with_separators_and_errors_that_say_what_to_do(spire
         (("run", "no-such-pipeline"), "There is nothing by that name here."),
         (("runs", "--tenant", "nobody"), "There is no such tenant."),
     ):
-        failed = spire(*arguments)
+        failed = inside(*arguments)
         assert (failed.code, failed.err.splitlines()[0]) == (1, word)
         assert "Traceback" not in failed.err

@@ -88,7 +88,8 @@ def test_one_reject_is_repaired_by_its_fields_and_keeps_its_original_bytes(
 def test_a_value_is_mapped_for_all_alike(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "tlp.csv"
     path.write_text(
-        "indicator,tlp\n" + "".join(f"203.0.113.{n},{'AMBRE' if n in (7, 9) else 'GREEN'}\n" for n in range(40))
+        "indicator,tlp\n"
+        + "".join(f"203.0.113.{n},{'AMBRE' if n in (7, 9) else 'GREEN'}\n" for n in range(40))
     )
     client.ingest(path, wait=60)
     cause, proposals = cause_of(client, "tlp:vocabulary")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.client import PART, Client
+from app.client import Client
+from app.sending import PART
 from app.tenant.desk import Desk
-from app.wire import MustAct, NotThere
+from app.wire import MustAct, NoAnswer, NotThere
 
 
 def test_an_upload_is_taken_up_where_it_broke_off(client: Client) -> None:
@@ -52,6 +54,28 @@ def test_a_payload_of_several_parts_arrives_whole_and_stands_nowhere_in_the_clea
     assert len(told) == 2
     for path in Path(desk.settings.data_dir).rglob("*"):
         assert not path.is_file() or marker not in path.read_bytes()
+
+
+def test_an_upload_goes_on_although_the_server_died_and_lost_its_last_piece(
+    client: Client, desk: Desk
+) -> None:
+    data = bytes(range(256)) * ((2 * PART + 999) // 256)
+    request, parts = client.request, 0
+
+    def dying(method: str, path: str, **options: Any) -> Any:
+        nonlocal parts
+        if method == "PATCH":
+            parts += 1
+            if parts == 2:
+                # What a worker's death does: the open upload is closed, its unsealed tail is gone.
+                desk.landing._close(path.rsplit("/", 1)[1])
+                raise NoAnswer("the worker")
+        return request(method, path, **options)
+
+    client.request = dying  # type: ignore[method-assign]
+    done = client.upload_stream(io.BytesIO(data), "long.bin", size=len(data))
+
+    assert (done.size, done.sha256) == (len(data), hashlib.sha256(data).hexdigest())
 
 
 def test_what_is_larger_than_allowed_is_refused_before_it_is_sent(client: Client, desk: Desk) -> None:
