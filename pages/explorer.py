@@ -125,7 +125,14 @@ def sql(client: Client, target: str) -> None:
     if found is None:
         return
     rows = [
-        Row(str(i), [cell(text_of(v), hint=text_of(v)[:500]) for v in values], go=False)
+        Row(
+            str(i),
+            [
+                figure(v) if type(v) in (int, float) else cell(text_of(v), hint=text_of(v)[:500])
+                for v in values
+            ],
+            go=False,
+        )
         for i, values in enumerate(found.rows[:500])
     ]
     numbers = [any(t in kind for t in ("INT", "DOUBLE", "DECIMAL")) for kind in found.types] or [False] * len(

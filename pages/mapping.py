@@ -18,6 +18,7 @@ from app.widgets.drafts import Draft
 from app.widgets.ledger import picture
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.output import caught, output, text_of
+from app.widgets.running import why_not_run
 from app.widgets.versions import versions
 
 
@@ -81,7 +82,7 @@ def studio(client: Client, edited: Draft) -> None:
     mapping = drafting.mapping_of(edited)
     target = models[mapping["target"]]
     lacking = [f.name for f in target.fields if f.required and drafting.field_of(edited, f.name) is None]
-    header(client, edited, target, lacking)
+    header(client, edited, source, target, lacking)
     dry(client, edited)
     fields = [f.name for f in source.shape.fields] if source.shape else []
     selected = frame.asked("field")
@@ -108,7 +109,7 @@ def studio(client: Client, edited: Draft) -> None:
         versions(client, edited)
 
 
-def header(client: Client, edited: Draft, target: Any, lacking: list[str]) -> None:
+def header(client: Client, edited: Draft, source: Any, target: Any, lacking: list[str]) -> None:
     now = edited.now
     changed = drafting.dirty(edited)
     state = f"Version {now['version']}" if now["version"] else "Not saved yet"
@@ -150,7 +151,8 @@ def header(client: Client, edited: Draft, target: Any, lacking: list[str]) -> No
             id = save(client, edited)
             st.session_state[f"dry-{id}"] = client.start_run(id, dry_run=True)
             frame.go("mapping", pipeline=id)
-        off = blocked or access.why_not(Permission.WORK)
+        saved = now["pipeline"] and not changed
+        off = blocked or (access.why_not(Permission.WORK) if saved else why_not_run(source))
         if st.button("Run", type="primary", disabled=off is not None, help=off):
             frame.go("runs", run=run(client, edited))
 

@@ -13,7 +13,7 @@ from app.widgets import access, columns, dialect, frame, words
 from app.widgets.dropzone import dropzone
 from app.widgets.intake import connector_form, intake
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.running import run_source
+from app.widgets.running import run_source, why_not_run
 
 NAMES = {
     "csv": "CSV",
@@ -118,7 +118,7 @@ def detail(client: Client, id: str) -> None:
 def buttons(client: Client, source: Any) -> None:
     """One primary action: run what describes itself, map what does not."""
     if source.shape.mappings:
-        off = access.why_not(Permission.WORK)
+        off = why_not_run(source)
         if st.button("Map by hand"):
             frame.go("mapping", source=source.id)
         if st.button("Run", type="primary", disabled=off is not None, help=off):

@@ -75,6 +75,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   }
   stop.onclick = e => { e.preventDefault(); zone.abort?.(); };
   input.onchange = () => take(input.files);
+  // Browsers differ in which key opens a file input; both do here.
+  input.onkeydown = e => { if ((e.key === 'Enter' || e.key === ' ') && !e.repeat) { e.preventDefault(); input.click(); } };
   zone.ondragover = e => { e.preventDefault(); zone.classList.add('over'); };
   zone.ondragleave = () => zone.classList.remove('over');
   zone.ondrop = e => { e.preventDefault(); zone.classList.remove('over'); take(e.dataTransfer.files); };

@@ -38,9 +38,12 @@ def draw(page: Callable[[], None]) -> None:
     if not tenant():
         head("No tenant yet", "You belong to no tenant. Ask an administrator for a role in one.")
         return
+    st.session_state["headed"] = False
     try:
         page()
     except SpireError as problem:
+        if not st.session_state.pop("headed", False):
+            head("This can't be shown", "Go on from the pages at the left.")
         notice(problem)
 
 
@@ -55,6 +58,7 @@ def head(
         f'<div class="sp-head">{above}<div class="line"><h1>{escape(title)}</h1>{marks}</div>'
         f'<div class="sub">{subtitle}</div></div>',
     )
+    st.session_state["headed"] = True
     problem = st.session_state.pop("problem", None)
     if problem is not None:
         notice(problem)

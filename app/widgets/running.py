@@ -60,6 +60,16 @@ def stages(seconds: dict[str, Any]) -> None:
     )
 
 
+def why_not_run(source: Any) -> str | None:
+    """Why this person can't run a source that describes itself, None where they can.
+
+    An analyst may not save pipelines, and only a received file can be run without one.
+    """
+    if access.may(Permission.WORK) and source.connector != "upload":
+        return access.why_not(Permission.BUILD)
+    return access.why_not(Permission.WORK)
+
+
 def run_source(client: Client, source: Any) -> int:
     """Run a self-describing source as it is: through its pipeline, or a new one. Gives the run's number."""
     there = next((p for p in client.pipelines() if p.pipeline.source == source.id), None)
