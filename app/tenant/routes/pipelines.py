@@ -26,7 +26,7 @@ from engine.lineage import lineage as traced
 from engine.mapping import address
 from engine.model import Pipeline
 from storage import definitions, runs
-from storage.definitions import Definition
+from storage.definitions import Definition, NotFound
 
 router = APIRouter(tags=["pipelines"])
 
@@ -80,7 +80,10 @@ def remove(id: str, desk: Here, who: Who) -> None:
 @router.get("/pipelines/{id}/versions")
 def versions(id: str, desk: Here) -> list[Version]:
     """Every version of a pipeline, newest first: who, when and why."""
-    return [version_of(d) for d in definitions.versions(desk.store.cursor(), "pipeline", id)]
+    found = definitions.versions(desk.store.cursor(), "pipeline", id)
+    if not found:
+        raise NotFound(f"pipeline {id}.")
+    return [version_of(d) for d in found]
 
 
 @router.get("/pipelines/{id}/versions/{version}")
