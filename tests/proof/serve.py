@@ -5,9 +5,8 @@ A commit comes every few thousand rows, so that a small file has many moments to
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any
 
 from fastapi import FastAPI
 
@@ -15,27 +14,15 @@ from app.gateway.serve import serve
 from app.grant import Grant
 from app.settings import Settings
 from app.tenant import api, loading
-from engine.model import Shape
-from engine.ports import Chunk
 
 CHUNK_BYTES = 64 << 10
 BATCH_ROWS = 2_000
 
 
-class Small:
-    """A format read in small chunks."""
-
-    def __init__(self, format: Any) -> None:
-        self.format = format
-
-    def read(self, stream: BinaryIO, shape: Shape) -> Iterator[Chunk]:
-        yield from self.format.read(stream, shape, CHUNK_BYTES)
-
-
 def small_batches() -> None:
     """Make this process read small chunks and commit small batches."""
-    reader, limits = loading.reader, loading._limits
-    loading.reader = lambda shape: Small(reader(shape))  # type: ignore[assignment,return-value]
+    limits = loading._limits
+    loading.CHUNK_BYTES = CHUNK_BYTES
     loading._limits = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
 
 
