@@ -71,10 +71,14 @@ class RunStore(Protocol[StagedT]):
 
 @dataclass
 class Progress:
-    """How far a run is, for whoever watches: rows so far, seconds per stage (they overlap), and a wish to stop."""
+    """How far a run is, for whoever watches: rows so far, seconds per stage (they overlap), and a wish to stop.
+
+    `share` is how much of the payload at hand has been read, 0 to 1; None where nobody says.
+    """
 
     ledger: Ledger = field(default_factory=Ledger)
     staged: int = 0
+    share: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)

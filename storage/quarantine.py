@@ -110,7 +110,11 @@ def _unreadable(fault: Fault, mapping: str) -> dict[str, Any]:
 def _failed(branch: Branch, mask: int) -> dict[str, Any]:
     """The columns that say why, for one combination of failed checks."""
     checks = [c for c in branch.checks if mask >> c.bit & 1]
-    first = next(c for c in checks if branch.blocking >> c.bit & 1)
+    # A value that is wrong says more than the field that is missing because of it.
+    first = min(
+        (c for c in checks if branch.blocking >> c.bit & 1),
+        key=lambda c: (c.rule.endswith(":required"), c.bit),
+    )
     return {
         "rule": first.rule,
         "field": first.field,
@@ -189,10 +193,17 @@ def _where(**equal: Any) -> tuple[list[str], list[Any]]:
 
 def fix(cursor: DuckDBPyConnection, repairs: dict[int, bytes]) -> None:
     """Keep repaired bytes beside the originals of open rejects."""
-    for id, fixed in repairs.items():
+    cursor.register(
+        "arriving",
+        pa.table({"id": pa.array(repairs, pa.int64()), "fixed": pa.array(repairs.values(), pa.binary())}),
+    )
+    try:
         cursor.execute(
-            "UPDATE store.spire.rejects SET fixed = ? WHERE id = ? AND state = 'open'", [fixed, id]
+            "UPDATE store.spire.rejects SET fixed = arriving.fixed FROM arriving "
+            "WHERE rejects.id = arriving.id AND state = 'open'"
         )
+    finally:
+        cursor.unregister("arriving")
 
 
 def close(cursor: DuckDBPyConnection, ids: Sequence[int], state: str, replay: int | None = None) -> None:

@@ -50,13 +50,12 @@ class Intake:
     source: Source
     pipeline: str
     shape: Shape
+    progress: Progress
     reached: dict[tuple[int, int], Cursor] = field(default_factory=dict)
-    size: int = 0
 
     def placed(self, resume: Resume) -> Iterator[Placed]:
         """Every chunk not yet committed, in order."""
         for number, (segment, after) in enumerate(self._segments()):
-            self.size += segment.size
             yield from self._chunks(number, segment, after, resume.chunks.get(number, 0))
 
     def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
@@ -88,6 +87,7 @@ class Intake:
                 ahead = next(chunks, None)
                 if ahead is None and after is not None:
                     self.reached[number, i] = after
+                self.progress.share = stream.tell() / segment.size if segment.size else None
                 if i >= done:
                     yield Placed(number, i, chunk)
                 last = i
@@ -130,7 +130,8 @@ def dry_run(desk: Desk, loading: Pipeline) -> DryRun:
     read = source(desk, loading.source)
     # No run has this number, so what the dry run would write can't be taken for a run's.
     number = (1 << 26) + threading.get_ident() % (1 << 20)
-    intake = DryIntake(desk, number, read, loading.id, shape_of(read))
+    progress = Progress()
+    intake = DryIntake(desk, number, read, loading.id, shape_of(read), progress)
     books = RunBooks(
         desk.store,
         number,
@@ -141,7 +142,7 @@ def dry_run(desk: Desk, loading: Pipeline) -> DryRun:
         dry=True,
     )
     try:
-        ledger = run(intake.placed(Resume()), books, progress=Progress(), limits=_limits(desk, loading))
+        ledger = run(intake.placed(Resume()), books, progress=progress, limits=_limits(desk, loading))
         return DryRun(ledger, dict(books.examples))
     finally:
         books.close()
@@ -192,7 +193,7 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     loading = pipeline(desk, entered.pipeline, entered.version)
     read = source(desk, loading.source, entered.body["source_version"])
     plan = plan_of(desk, loading)
-    intake = Intake(desk, number, read, loading.id, shape_of(read))
+    intake = Intake(desk, number, read, loading.id, shape_of(read), progress)
     resume = runs.resume(desk.store.cursor(), number)
     progress.ledger = entered.ledger
     books = RunBooks(

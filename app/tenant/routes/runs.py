@@ -153,9 +153,12 @@ def _progress(desk: Desk, run: Run) -> ProgressView | None:
         return None
     rows = live.ledger.read
     seconds = max((desk.now() - run.started).total_seconds(), 0.001)
+    share = live.share
     return ProgressView(
         rows=rows,
         rate=rows / seconds,
+        share=share,
+        left=seconds * (1 - share) / share if share else None,
         seconds={name: round(spent, 3) for name, spent in live.seconds.items()},
         cancelling=live.cancelled.is_set(),
     )
