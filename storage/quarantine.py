@@ -25,7 +25,8 @@ class Reject:
 
     `form` says how `raw` is written: `csv` (in the source's dialect), `lines` (a JSON object), or
     `unreadable` (a fault: bytes that never became a row). `fixed` holds the repaired bytes, if any.
-    `state` is open, replayed or dismissed.
+    `state` is open, replayed, dismissed, repeated (the same bytes were dealt with, or came again later) or
+    undone (with its run). `replay` is the run that closed it.
     """
 
     id: int
@@ -172,7 +173,7 @@ def select(
         + (f"LIMIT {int(limit)}" if limit is not None else ""),
         [*values, after],
     ).fetchall()
-    return [Reject(*[*row[:12], json.loads(row[12]), *row[13:]]) for row in rows]
+    return [_reject(row) for row in rows]
 
 
 def causes(cursor: DuckDBPyConnection, *, run: int | None = None, pipeline: str | None = None) -> list[Cause]:
@@ -212,3 +213,52 @@ def close(cursor: DuckDBPyConnection, ids: Sequence[int], state: str, replay: in
         "UPDATE store.spire.rejects SET state = ?, replay = ? WHERE list_contains(?, id) AND state = 'open'",
         [state, replay, list(ids)],
     )
+
+
+def fold(cursor: DuckDBPyConnection, pipeline: str, run: int) -> None:
+    """Let bytes that come with every load of a source stand in quarantine once.
+
+    What was repaired and replayed, or dismissed, stays closed; of what is still open the newest stays, with
+    the repair that had been made.
+    """
+    cursor.execute(
+        """
+        UPDATE store.spire.rejects SET state = 'repeated' WHERE run = $run AND state = 'open' AND raw IN (
+            SELECT raw FROM store.spire.rejects WHERE pipeline = $pipeline AND run < $run AND state <> 'undone'
+            GROUP BY raw HAVING arg_max(state, id) IN ('replayed', 'dismissed', 'repeated')
+        )
+        """,
+        {"pipeline": pipeline, "run": run},
+    )
+    cursor.execute(
+        """
+        UPDATE store.spire.rejects SET fixed = before.fixed FROM (
+            SELECT raw, arg_max(fixed, id) AS fixed FROM store.spire.rejects
+            WHERE pipeline = $pipeline AND run < $run AND state = 'open' GROUP BY raw
+        ) before WHERE rejects.run = $run AND rejects.state = 'open' AND rejects.raw = before.raw
+        """,
+        {"pipeline": pipeline, "run": run},
+    )
+    cursor.execute(
+        """
+        UPDATE store.spire.rejects SET state = 'repeated', replay = $run
+        WHERE pipeline = $pipeline AND run < $run AND state = 'open' AND raw IN (
+            SELECT raw FROM store.spire.rejects WHERE run = $run AND state = 'open'
+        )
+        """,
+        {"pipeline": pipeline, "run": run},
+    )
+
+
+def replayed_by(cursor: DuckDBPyConnection, run: int, segment: int, line: int) -> Reject | None:
+    """The reject that a replay took from this segment and line; None where it took none."""
+    row = cursor.execute(
+        f"SELECT {_COLUMNS} FROM store.spire.rejects WHERE replay = ? AND segment = ? AND line = ? "
+        "AND state = 'replayed' ORDER BY id LIMIT 1",
+        [run, segment, line],
+    ).fetchone()
+    return _reject(row) if row else None
+
+
+def _reject(row: tuple[Any, ...]) -> Reject:
+    return Reject(*[*row[:12], json.loads(row[12]), *row[13:]])

@@ -198,15 +198,16 @@ def take_back(store: Store, run: int) -> int:
 def undo(store: Store, run: int, now: datetime) -> int:
     """Remove what a run wrote and bring back what it replaced; the cursor goes back too. Returns versions removed.
 
-    Rejects of the run are dismissed; rejects it replayed are open again. All of it or none.
+    Rejects of the run are closed; rejects it replayed or repeated are open again. All of it or none.
     """
     with store.transaction() as cursor:
         removed = _take_back(cursor, run)
         cursor.execute(
-            "UPDATE store.spire.rejects SET state = 'dismissed' WHERE run = ? AND state = 'open'", [run]
+            "UPDATE store.spire.rejects SET state = 'undone' WHERE run = ? AND state IN ('open', 'repeated')",
+            [run],
         )
         cursor.execute(
-            "UPDATE store.spire.rejects SET state = 'open', replay = NULL WHERE replay = ? AND state = 'replayed'",
+            "UPDATE store.spire.rejects SET state = 'open', replay = NULL WHERE replay = ? AND state IN ('replayed', 'repeated')",
             [run],
         )
         cursor.execute("UPDATE store.spire.runs SET state = 'undone', finished = ? WHERE run = ?", [now, run])

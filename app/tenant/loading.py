@@ -18,7 +18,7 @@ from engine.model import Pipeline, Severity, Shape, Source, SourceField
 from engine.ports import Cursor, Segment
 from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
-from storage import definitions, runs
+from storage import definitions, quarantine, runs
 from storage.books import RuleFailedTheRun, RunBooks
 from storage.disk import DiskFull
 from storage.runs import Resume, Run
@@ -207,6 +207,8 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         first_batch=resume.batches,
         position=resume.position,
     )
+    with desk.store.transaction() as cursor:
+        quarantine.fold(cursor, loading.id, number)
     notes = [*intake.shape.notes, *_judged(desk, plan, books, progress.ledger)]
     if books.conflicting:
         notes.append(

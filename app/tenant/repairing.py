@@ -15,7 +15,7 @@ import orjson
 from duckdb import DuckDBPyConnection
 
 from app.tenant.desk import Desk, targets
-from app.tenant.replaying import chunks_of
+from app.tenant.replaying import chunks_of, form_of
 from app.tenant.schemas.rejects import Fix, MapFix, MappingFix, PadFix, SetFix, StepFix
 from connectors.formats.rows import Quoting
 from engine.compile import Plan, compile_plan
@@ -160,13 +160,6 @@ def written(shape: Shape, reject: Reject, values: Values, changes: Values) -> by
     for name, value in changes.items():
         _put(whole, paths.get(name, (name,)), value)
     return orjson.dumps(whole)
-
-
-def form_of(shape: Shape, reject: Reject) -> str:
-    """How a reject's bytes are written; what never became a row is written as its source is."""
-    if reject.form != "unreadable":
-        return reject.form
-    return "csv" if shape.format == "csv" else "lines"
 
 
 def in_mapping(pipeline: Pipeline, mapping: Mapping, fix: Fix) -> Pipeline:

@@ -71,13 +71,14 @@ def _replay(
 def _placed(shape: Shape, rejects: list[Reject]) -> Iterator[Placed]:
     groups: dict[tuple[int, int, str], list[Reject]] = defaultdict(list)
     for reject in rejects:
-        groups[reject.run, reject.segment, _form(shape, reject)].append(reject)
+        groups[reject.run, reject.segment, form_of(shape, reject)].append(reject)
     for i, ((_, segment, form), group) in enumerate(sorted(groups.items())):
         for chunk in chunks_of(shape, form, group):
             yield Placed(segment, i, chunk)
 
 
-def _form(shape: Shape, reject: Reject) -> str:
+def form_of(shape: Shape, reject: Reject) -> str:
+    """How a reject's bytes are written, `csv` or `lines`; what never became a row is written as its source is."""
     if reject.form != "unreadable":
         return reject.form
     return "csv" if shape.format == "csv" else "lines"

@@ -9,14 +9,17 @@ import numpy as np
 
 from app.tenant.desk import Desk
 from app.tenant.loading import shape_of
+from app.tenant.replaying import chunks_of, form_of
 from app.tenant.schemas.records import FieldOrigin, Origin
 from connectors.formats import reader
 from engine.lineage import lineage
 from engine.mapping import address
 from engine.model import Mapping, Pipeline, Shape, Source
 from engine.ports import Chunk, Segment
-from storage import definitions, glance, runs, texts
+from storage import definitions, glance, quarantine, runs, texts
 from storage.definitions import NotFound
+from storage.quarantine import Reject
+from storage.runs import Run
 
 # A line is looked for by reading its payload from the start; beyond this many bytes it isn't.
 _LOOK_FAR = 256 << 20
@@ -32,7 +35,8 @@ def origin_of(desk: Desk, version: dict[str, Any], *, raw: bool) -> Origin | Non
     pipeline = Pipeline.model_validate(definitions.get(cursor, "pipeline", run.pipeline, run.version).body)
     made = definitions.versions(cursor, "source", pipeline.source)
     source = Source.model_validate(made[0].body) if made else None
-    segment = segment_of(desk, run.run, version["_segment"])
+    reject = _replayed(desk, run, version["_segment"], version["_line"])
+    segment = segment_of(desk, reject.run if reject else run.run, version["_segment"])
     text = None
     if raw and segment is not None and source is not None and source.shape is not None:
         text = raw_line(desk, segment, shape_of(source), version["_line"])
@@ -49,7 +53,20 @@ def origin_of(desk: Desk, version: dict[str, Any], *, raw: bool) -> Origin | Non
         sha256=segment.sha256 if segment else "",
         line=version["_line"],
         raw=text,
+        reject=reject.id if reject else None,
+        repaired=shown(reject.fixed) if reject and reject.fixed is not None else None,
     )
+
+
+def _replayed(desk: Desk, run: Run, segment: int, line: int) -> Reject | None:
+    """The reject a replayed row was first, however often it was replayed."""
+    cursor, found = desk.store.cursor(), None
+    while run.kind == "replay":
+        before = quarantine.replayed_by(cursor, run.run, segment, line)
+        if before is None:
+            break
+        found, run = before, runs.get(cursor, before.run)
+    return found
 
 
 def segment_of(desk: Desk, run: int, number: int) -> Segment | None:
@@ -64,12 +81,26 @@ def raw_line(desk: Desk, segment: Segment, shape: Shape, line: int) -> str | Non
     return shown(found[0]) if found else None
 
 
+def values_at(desk: Desk, version: dict[str, Any], shape: Shape) -> dict[str, str | None]:
+    """The source's values a version was made of, by field: the repaired ones where its row was repaired."""
+    run = runs.get(desk.store.cursor(), version["_run"])
+    reject = _replayed(desk, run, version["_segment"], version["_line"])
+    if reject is not None and reject.fixed is not None:
+        for chunk in chunks_of(shape, form_of(shape, reject), [reject]):
+            return _values(desk, shape, chunk, 0)
+    segment = segment_of(desk, reject.run if reject else run.run, version["_segment"])
+    return source_row(desk, segment, shape, version["_line"]) if segment else {}
+
+
 def source_row(desk: Desk, segment: Segment, shape: Shape, line: int) -> dict[str, str | None]:
     """The row on a line of a payload, by source field; empty where there is none."""
     found = _at_line(desk, segment, shape, line)
     if found is None or found[1] is None:
         return {}
-    chunk, at = found[1]
+    return _values(desk, shape, *found[1])
+
+
+def _values(desk: Desk, shape: Shape, chunk: Chunk, at: int) -> dict[str, str | None]:
     with desk.store.cursor() as cursor:
         table = texts.hold(cursor, f"line_{secrets.token_hex(6)}", shape.fields, [chunk], most=1, raw=False)
         try:

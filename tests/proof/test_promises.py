@@ -134,6 +134,13 @@ def test_a_repaired_reject_is_replayed_once_and_the_books_of_the_replay_balance(
     lineage = client.records("indicator", search="203.0.113.77").rows
     assert [row["_line"] for row in lineage] == [reject.line]
     assert len(client.rejects(run=result.run, state="open").rejects) == result.rejected - 1
+    origin = client.lineage("indicator", lineage[0]["_id"]).origin
+    assert (origin.reject, origin.payload, origin.raw) == (reject.id, "night.csv", reject.raw)
+    assert origin.repaired is not None
+    assert "203.0.113.77" in origin.repaired
+    again = client.start_run(result.pipeline, wait=60)
+    assert again.ledger.rejected == result.rejected
+    assert len(client.rejects(state="open").rejects) == result.rejected - 1
 
 
 def test_nothing_that_was_loaded_stands_in_clear_in_any_file(

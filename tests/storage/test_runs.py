@@ -204,3 +204,20 @@ def test_a_run_knows_how_far_it_came_for_going_on_later(load: Loader) -> None:
     got = runs.get(load.store.cursor(), load.last)
     assert got.ledger == Ledger(read=4, inserted=4)
     assert isinstance(got.started, datetime)
+
+
+def test_a_bad_row_that_comes_with_every_load_stands_in_quarantine_once(load: Loader) -> None:
+    chunk = lines('{"name": "h", "port": "eighty"}', '{"name": "i", "port": "ninety"}')
+    load(straight(HOST), [chunk])
+    first, second = quarantine.select(load.store.cursor())
+    with load.store.transaction() as cursor:
+        quarantine.close(cursor, [first.id], "dismissed")
+        quarantine.fix(cursor, {second.id: b'{"name": "i", "port": "90"}'})
+    load(straight(HOST), [chunk])
+    with load.store.transaction() as cursor:
+        quarantine.fold(cursor, "p", load.last)
+    (still,) = quarantine.select(load.store.cursor())
+    assert (still.run, still.raw) == (load.last, second.raw)
+    assert still.fixed == b'{"name": "i", "port": "90"}'
+    runs.undo(load.store, load.last, load.tick)
+    assert [r.id for r in quarantine.select(load.store.cursor())] == [second.id]

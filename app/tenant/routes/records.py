@@ -102,10 +102,9 @@ def lineage(target: str, key: str, desk: Here, who: Who) -> Lineage:
     made_by = pipeline(desk, origin.pipeline, origin.pipeline_version)
     mapping = tracing.mapping_of(made_by, origin.mapping)
     read = source(desk, made_by.source)
-    segment = tracing.segment_of(desk, row["_run"], row["_segment"])
     fields = []
     if mapping is not None:
-        values = tracing.source_row(desk, segment, shape_of(read), origin.line) if segment else {}
+        values = tracing.values_at(desk, row, shape_of(read))
         fields = tracing.fields_origin(mapping, _values(model, row), values)
     return Lineage(target=target, key=key, origin=origin, fields=fields)
 

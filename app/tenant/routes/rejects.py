@@ -12,6 +12,7 @@ from app.problems import Problem
 from app.tenant import defining, journal, loading, proposing, repairing
 from app.tenant.caller import Caller, Here, Who
 from app.tenant.desk import Desk, pipeline, source, targets
+from app.tenant.replaying import form_of
 from app.tenant.replaying import replay as replay_rejects
 from app.tenant.schemas.rejects import (
     CauseView,
@@ -99,9 +100,7 @@ def change(id: int, body: RejectChange, desk: Here, who: Who) -> RejectView:
         return views(desk, [_one(desk, id)])[0]
     shape = _shape(desk, reject.pipeline)
     if body.text is not None:
-        encoding = (
-            shape.dialect.encoding if shape.dialect and repairing.form_of(shape, reject) == "csv" else "utf-8"
-        )
+        encoding = shape.dialect.encoding if shape.dialect and form_of(shape, reject) == "csv" else "utf-8"
         fixed = body.text.encode(encoding)
     else:
         changes = body.fields or {}
@@ -202,7 +201,7 @@ def views(desk: Desk, rejects: Sequence[Reject]) -> list[RejectView]:
 
 def _view(reject: Reject, shape: Shape | None, values: repairing.Values, payload: str) -> RejectView:
     encoding = "utf-8"
-    if shape is not None and shape.dialect is not None and repairing.form_of(shape, reject) == "csv":
+    if shape is not None and shape.dialect is not None and form_of(shape, reject) == "csv":
         encoding = shape.dialect.encoding
     raw, exact = _decoded(reject.raw, encoding)
     return RejectView(

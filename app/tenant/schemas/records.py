@@ -45,6 +45,8 @@ class Origin(Answer):
     raw: str | None = Field(
         default=None, description="The line as it was received, fetched from the landing zone."
     )
+    reject: int | None = Field(default=None, description="The reject that was replayed, where it was one.")
+    repaired: str | None = Field(default=None, description="The line as a person repaired it.")
 
 
 class RecordVersion(Answer):

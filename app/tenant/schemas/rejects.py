@@ -32,7 +32,7 @@ class RejectView(Answer):
     field: str | None
     reason: str
     checks: list[dict[str, Any]]
-    state: Literal["open", "replayed", "dismissed"] | str
+    state: Literal["open", "replayed", "dismissed", "repeated", "undone"]
     at: datetime
     replay: int | None
 
