@@ -1,49 +1,55 @@
-"""The whole path through the product: `spire ingest` into a new tenant, as anybody would call it.
+"""The whole path through the product, from the first byte received to the last batch committed.
 
-It seals, stages, maps twelve fields, checks ten rules, finds duplicates, and commits records, rejects,
-cursor and ledger into the encrypted store.
+It seals, reads, stages, maps twelve fields, checks ten rules, finds duplicates, and commits records, rejects,
+cursor and ledger into the encrypted store: the tenant's own API, asked in one process, so that neither starting
+an interpreter nor HTTP is counted, and the memory of that process is the worker's.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
+from app.client import Client
+from app.grant import Grant
+from app.tenant.api import app_on
+from app.tenant.open import open_desk
 from benchmarks.generate import Expected
 from benchmarks.measure import Failed, Measured, run
+from storage.keyring import derive
 
 HERE = Path(__file__).resolve().parent
-SPIRE = Path(sys.executable).with_name("spire")
+KEY = bytes(range(32))
 
 
-@dataclass(frozen=True)
-class Home:
-    """A data folder and a key file outside it, of this benchmark alone."""
-
-    folder: Path
-
-    @property
-    def env(self) -> dict[str, str]:
-        """Environment that keeps `spire` inside this folder."""
-        return {
-            "SPIRE_DATA_DIR": str(self.folder / "data"),
-            "SPIRE_KEY_FILE": str(self.folder / "key"),
-            "HOME": str(self.folder),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_RUNTIME_DIR": "",
-        }
+def ingest(path: Path, folder: Path) -> Measured:
+    """Load the file with the benchmark's own mapping into the store below the folder, in a process of its own."""
+    return run([sys.executable, "-m", "benchmarks.ingest", path, "--into", folder])
 
 
-def ingest(path: Path, home: Home) -> Measured:
-    """Load the file with the benchmark's own mapping."""
+def load(path: Path, folder: Path) -> dict[str, object]:
+    """The ledger of loading the file, and the seconds it took from the first byte to the end of the run."""
     mapping = HERE / ("indicator-csv.yaml" if path.suffix == ".csv" else "indicator-stix.yaml")
-    return run([SPIRE, "ingest", path, "--mapping", mapping, "--json"], env=home.env)
-
-
-def seconds(measured: Measured) -> float:
-    """What the load itself took, where the ledger says so, else the whole command's time."""
-    return float(measured.answer.get("seconds") or measured.wall)
+    grant = Grant(
+        tenant="bench",
+        key=KEY,
+        check=derive(KEY, "bench").check,
+        folder=folder / "tenants" / "bench",
+        socket=folder / "socket",
+    )
+    desk = open_desk(grant)
+    with Client.on_app(app_on(desk), user="bench") as client:
+        began = time.perf_counter()
+        started = client.ingest(path, mapping=mapping.read_text(), wait=0)
+        ended = client.wait_run(started.run)
+        seconds = time.perf_counter() - began
+    desk.store.close()
+    if ended.state != "finished":
+        raise Failed(f"the run ended as {ended.state}: {ended.error}")
+    return {**ended.ledger.model_dump(), "seconds": seconds}
 
 
 def verify(ledger: dict[str, int], expected: Expected, again: bool = False) -> None:
@@ -57,3 +63,11 @@ def verify(ledger: dict[str, int], expected: Expected, again: bool = False) -> N
         or not ledger["balanced"]
     ):
         raise Failed(f"the ledger is not that of the file: {ledger}, but the file holds {expected}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--into", type=Path, required=True)
+    options = parser.parse_args()
+    print(json.dumps(load(options.path, options.into)))

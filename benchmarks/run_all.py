@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.generate import FORMATS, expect, generate
-from benchmarks.ingest import Home, ingest, seconds, verify
+from benchmarks.ingest import ingest, verify
 from benchmarks.measure import Measured, run
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,9 +55,9 @@ def one_round(figures: Figures, files: dict[str, Path], records: int, seed: int)
             figures["limit", form].add(records, limit.answer["seconds"], limit)
         with tempfile.TemporaryDirectory(prefix="spire-bench-") as folder:
             for name, again in (("spire", False), ("spire, again", True)):
-                ours = ingest(path, Home(Path(folder)))
+                ours = ingest(path, Path(folder))
                 verify(ours.answer, expect(records, seed), again)
-                figures[name, form].add(records, seconds(ours), ours)
+                figures[name, form].add(records, ours.answer["seconds"], ours)
 
 
 def peer_round(figures: Figures, path: Path, records: int, seed: int) -> None:
@@ -66,9 +66,9 @@ def peer_round(figures: Figures, path: Path, records: int, seed: int) -> None:
         peer = run([PEERS, ROOT / "benchmarks" / "peers.py", way, path])
         figures[f"dlt {way}", "peer"].add(records, peer.answer["seconds"], peer)
     with tempfile.TemporaryDirectory(prefix="spire-bench-") as folder:
-        ours = ingest(path, Home(Path(folder)))
+        ours = ingest(path, Path(folder))
         verify(ours.answer, expect(records, seed))
-        figures["spire", "peer"].add(records, seconds(ours), ours)
+        figures["spire", "peer"].add(records, ours.answer["seconds"], ours)
 
 
 def table(figures: Figures) -> list[str]:
