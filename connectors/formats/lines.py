@@ -16,6 +16,7 @@ import numpy as np
 LINE_LIMIT = 1_900_000  # DuckDB refuses CSV lines over 2,000,000 bytes
 KEPT_OF_A_HUGE_LINE = 1 << 16
 _RUNAWAY = 1 << 24
+_CROWDED = 1 << 20  # each line costs its reader some hundred bytes, so lines are bounded like bytes are
 _BYTES: np.dtype[np.unsignedinteger] = np.dtype("u1")
 
 BOMS = (
@@ -129,15 +130,16 @@ def blocks(
 ) -> Iterator[Block]:
     """What is left of the stream as blocks of whole lines, about `size` bytes each.
 
-    `carry` was read from it already; `offset` is where that stands.
+    `carry` was read from it already; `offset` is where that stands. A block of very many short lines
+    is cut shorter.
 
     After each block the reader must have set `consumed` and `lines_used`, so that a row that runs on
     past the block can be seen whole in the next one.
     """
     width = unit(encoding).itemsize
-    ended, want, first_line = False, size, 1
+    ended, want, first_line, most = False, size, 1, _CROWDED
     while True:
-        asked = max(want - len(carry), size // 4, 1)
+        asked = max(want - len(carry), size // 4 if len(carry) < size else 0)
         fresh = b"" if ended else fill(stream, asked)
         ended = ended or len(fresh) < asked
         data = carry + fresh if carry else fresh
@@ -154,16 +156,28 @@ def blocks(
             yield Block(start, offset, first_line, False, huge=True, consumed=skipped, lines_used=1)
             offset, first_line, want = offset + skipped, first_line + 1, size
             continue
-        block = Block(data[:stop] if stop < len(data) else data, offset, first_line, ended)
+        uncrowded = _uncrowded(data, stop, most, width, encoding)
+        stop, last = uncrowded or stop, ended and not uncrowded
+        block = Block(data[:stop] if stop < len(data) else data, offset, first_line, last)
         yield block
-        if block.consumed == 0 and not ended:
-            carry, want = data, len(data) * 2
+        if block.consumed == 0 and not last:
+            carry, want, most = data, max(len(data) * 2, want), most * 2
             continue
-        carry, want = data[block.consumed :], size
+        carry, want, most = data[block.consumed :], size, _CROWDED
         offset += block.consumed
         first_line += block.lines_used
         if ended and not carry:
             return
+
+
+def _uncrowded(data: bytes, stop: int, most: int, width: int, encoding: str) -> int:
+    """Where to cut a block that holds many more lines than `most`, 0 where it does not."""
+    lines, step = 0, 1 << 20
+    for at in range(step, stop, step):
+        lines += max(data.count(b"\n", at - step, at), data.count(b"\r", at - step, at))
+        if lines > most:
+            return cut(data[:at], width, encoding)
+    return 0
 
 
 def _skip_line(stream: BinaryIO, data: bytes, width: int, encoding: str) -> tuple[int, bytes]:
