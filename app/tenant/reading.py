@@ -52,11 +52,11 @@ def payload_of(desk: Desk, source: Source, *, fresh: bool = False) -> Segment:
     there = desk.landing.segments(place)
     if there and not fresh:
         return there[-1]
-    payload = next(iter(arriving(desk, source, None)), None)
-    if payload is None:
-        raise NothingThere(source.name, action="Check its folder or address, then look again.")
-    # Beside the older looks, so that whatever happens meanwhile there is one.
-    return desk.landing.seal(payload, place, there[-1].number + 1 if there else 1)
+    # A payload's stream is good only as long as the iterator that gave it, which the loop holds.
+    for payload in arriving(desk, source, None):
+        # Beside the older looks, so that whatever happens meanwhile there is one.
+        return desk.landing.seal(payload, place, there[-1].number + 1 if there else 1)
+    raise NothingThere(source.name, action="Check its folder or address, then look again.")
 
 
 def find_shape(desk: Desk, segment: Segment, format: str | None = None) -> Shape:
