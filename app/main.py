@@ -14,6 +14,12 @@ if str(ROOT) not in sys.path:
 
 from app.auth import Principal, cookie_name  # noqa: E402
 from app.gateway.application import current  # noqa: E402
+from engine.errors import Stop  # noqa: E402
+
+
+class NotYours(Stop):
+    """You have no role in this tenant."""
+
 
 # File, title and icon of each page. Flat: a sidebar in sections breaks the rules for lists.
 PAGES = (
@@ -43,13 +49,20 @@ def signed_out() -> None:
     st.stop()
 
 
-def choose_tenant(tenants: list[str]) -> str:
-    """The tenant to look at. A page may have asked for another one; somebody may have lost theirs."""
-    wanted = st.session_state.pop("wanted-tenant", st.session_state.get("tenant"))
+def choose_tenant(tenants: list[str]) -> None:
+    """The tenant to look at: what a page asked for, else what the address says, else the one from before."""
+    before, written = st.session_state.get("tenant"), st.session_state.get("tenant-written")
+    told = st.query_params.get("tenant", "")
+    # What stands in the address counts where somebody else than this function wrote it.
+    named = told if told and told != written else before
+    wanted = st.session_state.pop("wanted-tenant", named)
+    if told and named == told and told not in tenants:
+        st.session_state["problem"] = NotYours(told, action="Ask an administrator for a role in it.")
     st.session_state["tenant"] = wanted if wanted in tenants else next(iter(tenants), "")
     if len(tenants) > 1:
-        st.selectbox("Tenant", tenants, key="tenant")
-    return str(st.session_state["tenant"])
+        # Nothing of one tenant is there in another: its pages begin anew.
+        st.selectbox("Tenant", tenants, key="tenant", on_change=st.query_params.clear)
+    st.session_state["tenant-written"] = st.query_params["tenant"] = st.session_state["tenant"]
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def browse(client: Client, target: str, run: int | None) -> None:
         Row(
             str(row["_id"]),
             [cell(text_of(row.get(name)), hint=text_of(row.get(name))[:500]) for name in names[:12]],
-            href=f"/explorer?target={target}&record={row['_id']}",
+            href=access.address("explorer", target=target, record=row["_id"]),
         )
         for row in found.rows
     ]
@@ -148,7 +148,7 @@ def record(client: Client, target: str, id: str) -> None:
     found = client.record(target, id)
     latest = found.versions[0]
     title = next((text_of(latest.values.get(name)) for name in FIRST if latest.values.get(name)), id)
-    crumb = f'<a href="/explorer" target="_self">Explorer</a> / <a href="/explorer?target={escape(target)}" target="_self">{escape(target)}</a>'
+    crumb = f"{frame.link('Explorer', 'explorer')} / {frame.link(target, 'explorer', target=target)}"
     frame.head(title[:120], f"{words.count(len(found.versions), 'version')}, newest first.", crumb=crumb)
     left, right = st.columns(2, gap="small")
     traced = client.lineage(target, id)
@@ -189,7 +189,7 @@ def origin_panel(origin: Any) -> None:
     facts = {
         "File": escape(origin.payload),
         "Line": f"{origin.line:,}",
-        "Run": f'<a href="/runs?run={origin.run}" target="_self">{origin.run}</a>, {words.when(origin.started)} by {escape(origin.started_by)}',
+        "Run": f"{frame.link(origin.run, 'runs', run=origin.run)}, {words.when(origin.started)} by {escape(origin.started_by)}",
         "Mapping": f"{escape(origin.pipeline)}, version {origin.pipeline_version} ({escape(origin.mapping)})",
         "SHA-256 of the file": f"<code>{escape(origin.sha256)}</code>" if origin.sha256 else "",
     }

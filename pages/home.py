@@ -68,7 +68,7 @@ def ran(client: Client) -> None:
                 cell(ledger=figures(run.ledger)),
                 cell(outcome(run)[0], tone=outcome(run)[1], wrap=True),
             ],
-            href=f"/runs?run={run.run}",
+            href=access.address("runs", run=run.run),
         )
         for run in client.runs(limit=6).runs
     ]
@@ -119,7 +119,7 @@ def next_runs(client: Client) -> None:
 
 def store(records: dict[str, int], titles: dict[str, str]) -> None:
     rows = [
-        Row(name, [cell(titles.get(name, name)), figure(n)], href=f"/explorer?target={name}")
+        Row(name, [cell(titles.get(name, name)), figure(n)], href=access.address("explorer", target=name))
         for name, n in sorted(records.items(), key=lambda pair: -pair[1])[:8]
     ]
     with frame.panel("In the store", key="store", flush=True):

@@ -41,7 +41,7 @@ def overview(client: Client) -> None:
                     cell(told, tone=tone),
                     cell(run.started_by, tone="muted"),
                 ],
-                href=f"/runs?run={run.run}",
+                href=access.address("runs", run=run.run),
             )
         )
     heads = [
@@ -79,7 +79,7 @@ def detail(client: Client, number: int) -> None:
         chips.append((f"{run.ledger.rejected:,} rejected", "bad"))
     took = f", took {words.seconds((run.finished - run.started).total_seconds())}" if run.finished else ""
     sub = f"Started {words.when(run.started)} by {escape(run.started_by or 'the schedule')}{took}. Version {run.version} of {escape(name)}."
-    crumb = f'<a href="/runs" target="_self">Runs</a> / {escape(name)}'
+    crumb = f"{frame.link('Runs', 'runs')} / {escape(name)}"
     actions = frame.head(f"{KINDS.get(run.kind, 'Run')} {run.run}", sub, crumb=crumb, chips=chips)
     if run.state == "running":
         with actions:

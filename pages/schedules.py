@@ -23,7 +23,7 @@ PRESETS = {
     "Every Sunday at 02:00": "0 2 * * 0",
 }
 TRIGGERS = {"cron": "At set times", "interval": "At an interval", "arrival": "When a file arrives"}
-UNITS = {"minutes": 60, "hours": 3600, "days": 86_400}
+UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 OVERLAP = {"skip": "leave it out", "queue": "wait, then run"}
 MISSED = {"run_once": "run once, as soon as possible", "skip": "leave it out"}
 
@@ -63,7 +63,7 @@ def overview(client: Client) -> None:
                         tone="muted",
                     ),
                 ],
-                href=f"/schedules?schedule={schedule['id']}",
+                href=access.address("schedules", schedule=schedule["id"]),
             )
         )
     heads = [Column("Pipeline"), Column("When"), Column("State"), Column("Next"), Column("Last")]
@@ -107,7 +107,7 @@ def timing(schedule: Schedule) -> dict[str, Any]:
     if trigger == "interval":
         one, two = st.columns(2, gap="small")
         seconds = int(spec.get("seconds", 3600))
-        unit = next((name for name, size in reversed(UNITS.items()) if seconds % size == 0), "minutes")
+        unit = next(name for name, size in reversed(UNITS.items()) if seconds % size == 0)
         number = one.number_input(
             "Every", value=max(seconds // UNITS[unit], 1), min_value=1, step=1, key="s-every"
         )
@@ -194,7 +194,7 @@ def detail(client: Client, id: str) -> None:
     schedule = blank if fresh else call("GET", f"/{id}")
     title = "New schedule" if fresh else str(names.get(schedule["pipeline"], schedule["pipeline"]))
     sub = "" if fresh else escape(in_words(schedule["trigger"], schedule["spec"]))
-    crumb = '<a href="/schedules" target="_self">Schedules</a>'
+    crumb = frame.link("Schedules", "schedules")
     chips = [] if fresh else [("on", "ok") if schedule["enabled"] else ("off", "")]
     actions = frame.head(title, sub, crumb=crumb, chips=chips)
     left, right = st.columns([7, 5], gap="small")
@@ -220,7 +220,8 @@ def detail(client: Client, id: str) -> None:
     with actions:
         buttons(schedule, body, fresh)
     if not fresh:
-        history(id)
+        # On its own, so that what is being typed above is left alone.
+        st.fragment(history, run_every=5)(id)
 
 
 def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool) -> None:

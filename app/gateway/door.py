@@ -85,7 +85,12 @@ class Door:
         after = local_path(request.query_params.get("next", "/"))
         if request.state.principal is not None:
             return RedirectResponse(after, 303)
-        return markup.sign_in(after=after)
+        ended = (
+            "Your sign-in has ended. Sign in to go on where you were."
+            if "ended" in request.query_params
+            else ""
+        )
+        return markup.sign_in(ended, after=after)
 
     async def sign_in(self, request: Request) -> Response:
         """Check name and password; a new sign-in replaces the browser's old one."""

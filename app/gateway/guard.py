@@ -126,7 +126,9 @@ class Guard:
         if principal is not None and principal.via == "cookie":
             return None
         if b"text/html" in headers.get(b"accept", b""):
-            return RedirectResponse(f"/sign-in?next={quote(path)}" if path != "/" else "/sign-in", 303)
+            asked = scope["query_string"].decode("latin-1")
+            wanted = f"{path}?{asked}" if asked else path
+            return RedirectResponse(f"/sign-in?next={quote(wanted)}" if wanted != "/" else "/sign-in", 303)
         return PlainTextResponse("Sign in first", 401)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import streamlit as st
@@ -36,6 +37,12 @@ def principal() -> Principal:
 def tenant() -> str:
     """The tenant being looked at."""
     return str(st.session_state.get("tenant", ""))
+
+
+def address(page: str, **params: object) -> str:
+    """The address of a page in this tenant, for links that open it anew."""
+    given = {name: str(value) for name, value in params.items() if value is not None}
+    return f"/{page}?{urlencode({**given, 'tenant': tenant()})}"
 
 
 def may(permission: Permission) -> bool:

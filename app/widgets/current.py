@@ -1,12 +1,12 @@
-"""The current page's own link in the sidebar leads back to the whole page, as people expect of it.
-
-Streamlit takes a click on it for a visit to where one is already and keeps the address as it stands.
-"""
+"""What every open page watches: its own link in the sidebar, and whether its person is still signed in."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+# Streamlit takes a click on the current page's link for a visit to where one is already and keeps the
+# address as it stands; people expect the whole page. And a page whose connection was ended tries again
+# for ever under a notice of its own: where that is because of a sign-out, there is a sign-in instead.
 JS = """
 export default function () {
   const lead = event => {
@@ -14,12 +14,25 @@ export default function () {
     if (link && location.search && !event.metaKey && !event.ctrlKey) { event.preventDefault(); event.stopPropagation(); location.assign(link.href); }
   };
   document.addEventListener('click', lead, true);
-  return () => document.removeEventListener('click', lead, true);
+  const app = document.querySelector('[data-test-connection-state]');
+  let asking = false;
+  const look = async () => {
+    if (asking || !app || app.getAttribute('data-test-connection-state') === 'CONNECTED') return;
+    asking = true;
+    try {
+      const answer = await fetch('/api/v1/me', { headers: { accept: 'application/json' } });
+      if (answer.status === 401) location.assign('/sign-in?ended=1&next=' + encodeURIComponent(location.pathname + location.search));
+    } catch { /* Not reachable: Streamlit says so and tries again. */ }
+    asking = false;
+  };
+  const watch = new MutationObserver(look);
+  if (app) watch.observe(app, { attributes: true, attributeFilter: ['data-test-connection-state'] });
+  return () => { document.removeEventListener('click', lead, true); watch.disconnect(); };
 }
 """
 _current = st.components.v2.component("spire_current", js=JS)
 
 
-def lead_back() -> None:
-    """Let the current page's link lead to the page without its parameters."""
+def watch() -> None:
+    """Lead the current page's link to the page without its parameters, and a signed-out page to sign-in."""
     _current(key="lead-back", height=1)

@@ -13,8 +13,8 @@ from urllib.parse import quote
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.widgets.access import attempt, tenant
-from app.widgets.current import lead_back
+from app.widgets.access import address, attempt, tenant
+from app.widgets.current import watch
 from engine.errors import SpireError
 
 APP = Path(__file__).resolve().parent.parent
@@ -34,7 +34,7 @@ def draw(page: Callable[[], None]) -> None:
     """Draw a page. What stands in its way is told with what to do next, and never as a trace."""
     st.html(_style())
     with st.container(key="lead-back-place"):
-        lead_back()
+        watch()
     if not tenant():
         head("No tenant yet", "You belong to no tenant. Ask an administrator for a role in one.")
         return
@@ -99,6 +99,11 @@ def heading(title: str, note: str = "") -> str:
     """HTML of a panel's head."""
     second = f'<span class="s m">{escape(note)}</span>' if note else ""
     return f'<div class="sp-title" role="heading" aria-level="2">{escape(title)}{second}</div>'
+
+
+def link(text: object, page: str, **params: object) -> str:
+    """HTML of a link to another page."""
+    return f'<a href="{escape(address(page, **params))}" target="_self">{escape(str(text))}</a>'
 
 
 def go(page: str, **params: object) -> NoReturn:
