@@ -42,7 +42,7 @@ def overview(client: Client) -> None:
                 ),
                 cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
             ],
-            href=f"/mapping?pipeline={view.pipeline.id}",
+            href=access.address("mapping", pipeline=view.pipeline.id),
         )
         for view in pipelines
     ]
@@ -61,7 +61,11 @@ def overview(client: Client) -> None:
     mapped = {view.pipeline.source for view in pipelines}
     fresh = [view.source for view in client.sources() if view.source.id not in mapped]
     rows = [
-        Row(source.id, [cell(source.name), cell("Map", act="map")], href=f"/mapping?source={source.id}")
+        Row(
+            source.id,
+            [cell(source.name), cell("Map", act="map")],
+            href=access.address("mapping", source=source.id),
+        )
         for source in fresh
     ]
     with frame.panel("Sources without a mapping", key="fresh", flush=True):
@@ -119,7 +123,7 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
     if changed:
         sub += f", changed {words.when(edited.at)}"
     chips = [(f"{words.count(len(lacking), 'required field')} unmapped", "wait")] if lacking else []
-    crumb = '<a href="/mapping" target="_self">Mapping</a>'
+    crumb = frame.link("Mapping", "mapping")
     actions = frame.head(now["name"], sub, crumb=crumb, chips=chips)
     blocked = f"Map {', '.join(lacking)} first." if lacking else None
     with actions:
@@ -246,10 +250,12 @@ def previewed(client: Client, edited: Draft) -> Any:
     mapping = drafting.mapping_of(edited)
     if not mapping["fields"]:
         return None
-    mark = json.dumps([access.tenant(), edited.now["source"], mapping], sort_keys=True)
+    # All of them: a row goes to the first mapping that takes it, as it does in a run.
+    mappings = edited.now["mappings"]
+    mark = json.dumps([access.tenant(), edited.now["source"], mappings], sort_keys=True)
     kept = st.session_state.get("preview")
     if kept is None or kept[0] != mark:
-        found = access.attempt(client.preview, edited.now["source"], [mapping])
+        found = access.attempt(client.preview, edited.now["source"], mappings)
         if found is None:
             frame.notice(st.session_state.pop("problem"))
             return None

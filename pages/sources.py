@@ -53,7 +53,7 @@ def overview(client: Client) -> None:
                     ),
                     cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
                 ],
-                href=f"/sources?source={source.id}",
+                href=access.address("sources", source=source.id),
             )
         )
     with frame.panel(key="sources", flush=True):
@@ -82,7 +82,7 @@ def detail(client: Client, id: str) -> None:
         frame.head(
             source.name,
             "This source has not been read yet.",
-            crumb='<a href="/sources" target="_self">Sources</a>',
+            crumb=frame.link("Sources", "sources"),
         )
         return
     preview = client.source_preview(id, 50)
@@ -93,9 +93,7 @@ def detail(client: Client, id: str) -> None:
     if view.payload:
         told.append(f"{escape(view.payload.name)}, {words.size(view.payload.size)}, sealed as received")
     chips = [("describes itself", "ok")] if shape.mappings else []
-    actions = frame.head(
-        source.name, ". ".join(told), crumb='<a href="/sources" target="_self">Sources</a>', chips=chips
-    )
+    actions = frame.head(source.name, ". ".join(told), crumb=frame.link("Sources", "sources"), chips=chips)
     with actions:
         buttons(client, source)
     banner(preview)
@@ -106,9 +104,12 @@ def detail(client: Client, id: str) -> None:
             dialect.raw_lines(preview.first_lines, shape.dialect)
             dialect.dialect_form(client, source, view.version)
     else:
-        with st.expander("How it is read"):
-            dialect.options_form(client, source, view.version)
-            other_format(client, source)
+        with frame.panel("How it is read", key="dialect"):
+            one, two = st.columns(2, gap="small")
+            with one:
+                dialect.options_form(client, source, view.version)
+            with two:
+                other_format(client, source)
     profile(client, id)
     rows_of(preview)
     with st.expander("More"):
@@ -182,7 +183,7 @@ def profile(client: Client, id: str) -> None:
 
 
 def rows_of(preview: Any) -> None:
-    heads = [Column("Line", right=True), *(Column(name) for name in preview.fields)]
+    heads = [Column("Line", right=True, width="72px"), *(Column(name) for name in preview.fields)]
     rows = [
         Row(
             str(row.line),

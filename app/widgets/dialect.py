@@ -10,7 +10,6 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, frame
-from app.widgets.frame import heading
 
 DELIMITERS = {",": "Comma  ,", ";": "Semicolon  ;", "\t": "Tab", "|": "Bar  |", " ": "Space"}
 QUOTES = {'"': 'Double  "', "'": "Single  '", "": "None"}
@@ -70,23 +69,26 @@ def dialect_form(client: Client, source: Any, version: int) -> None:
 
 def options_form(client: Client, source: Any, version: int) -> None:
     """Options of formats that are no text tables: the sheet, the record path."""
-    plain = {
-        name: value for name, value in source.shape.options.items() if isinstance(value, str | int | bool)
-    }
-    if not plain:
+    options = source.shape.options
+    if not {"sheet", "record_path"} & options.keys():
         return
-    st.html(heading("Options of the format"))
     off = access.why_not(Permission.WORK)
     with st.form(f"options-{source.id}-{version}", border=False):
         changed: dict[str, Any] = {}
-        for name, value in plain.items():
-            label = name.replace("_", " ").capitalize()
-            if isinstance(value, bool):
-                changed[name] = st.checkbox(label, value=value)
-            elif isinstance(value, int):
-                changed[name] = int(st.number_input(label, value=value, step=1))
-            else:
-                changed[name] = st.text_input(label, value=value)
+        if "sheet" in options:
+            sheets = list(options.get("sheets") or [options["sheet"]])
+            changed["sheet"] = st.selectbox("Sheet", sheets, index=sheets.index(options["sheet"]))
+        if "record_path" in options:
+            before = "/".join(options["record_path"] or [])
+            typed = st.text_input(
+                "Where the records are",
+                value=before,
+                placeholder="the document itself",
+                help="Names from the outermost in, with a slash between them.",
+            )
+            if typed != before:
+                changed["record_path"] = [name.strip() for name in typed.split("/") if name.strip()]
         if st.form_submit_button("Read it so", disabled=off is not None, help=off):
             client.change_source(source.id, options=changed, based_on=version)
+            frame.tell("The source is read another way now; its fields were found anew.")
             st.rerun()

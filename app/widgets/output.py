@@ -36,9 +36,12 @@ def output(preview: Any, mapping: dict[str, Any], order: list[str], *, key: str)
     """Draw the table; a switch shows all rows, changed ones or failing ones."""
     origins = {f["field"]: f.get("from") for f in mapping["fields"]}
     names = [name for name in order if name in origins]
-    rows = [(row, _cells(row, names, origins)) for row in preview.rows]
+    # What another mapping of the pipeline takes is not this one's to show.
+    here = [row for row in preview.rows if row.target in (None, mapping["target"])]
+    elsewhere = len(preview.rows) - len(here)
+    rows = [(row, _cells(row, names, origins)) for row in here]
     changed = sum(any(c.get("cls") == "changed" for c in cells) for _, cells in rows)
-    failing = sum(row.outcome == "rejected" for row in preview.rows)
+    failing = sum(row.outcome == "rejected" for row in here)
     options = {
         "all": f"All {len(rows):,}",
         "changed": f"Changed {changed:,}",
@@ -53,6 +56,8 @@ def output(preview: Any, mapping: dict[str, Any], order: list[str], *, key: str)
         key=f"{key}-pick",
         label_visibility="collapsed",
     )
+    if elsewhere:
+        st.caption(f"{words.count(elsewhere, 'row')} of the sample go to other mappings of this pipeline.")
     shown = [
         Row(str(place), cells, go=False)
         for place, (row, cells) in enumerate(rows)

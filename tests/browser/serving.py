@@ -64,8 +64,8 @@ class Served:
 
 
 @contextmanager
-def serving() -> Iterator[Served]:
-    """Start it on a free port, give it once it answers, and end it."""
+def serving(**settings: str) -> Iterator[Served]:
+    """Start it on a free port with these settings (SPIRE_…), give it once it answers, and end it."""
     folder = Path(tempfile.mkdtemp(prefix="sb"))
     (folder / "home").mkdir()
     port = free_port()
@@ -73,7 +73,8 @@ def serving() -> Iterator[Served]:
         [sys.executable, "-u", "-c", "from app.cli import main; main()", "serve"],
         cwd=ROOT,
         env=os.environ
-        | {"HOME": str(folder / "home"), "SPIRE_DATA_DIR": str(folder / "data"), "SPIRE_PORT": str(port)},
+        | {"HOME": str(folder / "home"), "SPIRE_DATA_DIR": str(folder / "data"), "SPIRE_PORT": str(port)}
+        | settings,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
