@@ -376,7 +376,7 @@ def little_room(size: int) -> Iterator[None]:
 def test_a_full_disk_says_so_and_leaves_nothing_of_the_payload(landing: Landing, tmp_path: Path) -> None:
     with (
         little_room(CHUNK + 5000),
-        pytest.raises(DiskFull, match="disk of the landing zone is full") as error,
+        pytest.raises(DiskFull, match="The disk is full") as error,
     ):
         landing.seal(payload(), "run-1", 1)
     assert "Make room" in error.value.action
