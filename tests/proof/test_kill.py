@@ -160,11 +160,12 @@ def test_an_upload_cut_by_a_gateway_kill_goes_on_at_its_offset(place: Installati
     client = place.tenant("uploads")
     upload = patiently(lambda: client.request("POST", "/uploads", json={"name": "x.bin", "size": len(data)}))
     id = upload.json()["upload"]
+    part = place.data / "tenants" / "uploads" / "raw" / id / "1.part"
 
     def pieces() -> Iterator[bytes]:
         for at in range(0, 4 << 20, 1 << 18):
             yield data[at : at + (1 << 18)]
-        until(lambda: (place.data / f"tenants/uploads/raw/{id}/1.part").stat().st_size > 2 << 20)
+        until(lambda: part.exists() and part.stat().st_size > 2 << 20)
         place.kill()
         yield data[4 << 20 :]
 
