@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,34 +58,44 @@ def small_disk(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def free(folder: Path) -> int:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+@dataclass
+class Crowded:
+    """A tenant for which room can be taken away and given back."""
+
+    client: Client
+    take: Callable[[int], None]
+    give: Callable[[], None]
 
 
-def fill(folder: Path, leaving: int) -> Path:
-    """A file that takes all room but this."""
-    path = folder / "ballast"
-    path.write_bytes(b"\0" * max(free(folder) - leaving, 0))
-    return path
+@pytest.fixture(params=["a small disk", "a size limit"])
+def crowded(place: Installation, request: pytest.FixtureRequest) -> Iterator[Crowded]:
+    """On a disk of 64 MB that can be filled; and under a limit of file size, which needs no root."""
+    tenant = request.param.replace(" ", "-")
+    folder = place.data / "tenants" / tenant
+    ballast = folder / "ballast"
 
+    def fill(leaving: int) -> None:
+        found = os.statvfs(folder)
+        ballast.write_bytes(b"\0" * max(found.f_bavail * found.f_frsize - leaving, 0))
 
-@pytest.fixture
-def crowded(place: Installation) -> Iterator[tuple[Client, Path]]:
-    """A tenant whose folder is a disk of 64 MB, with one load in it."""
-    folder = place.data / "tenants" / "crowded"
-    with small_disk(folder, "64m"):
-        with place.tenant("crowded") as client:
+    def limit(size: int) -> None:
+        resource.prlimit(place.worker(tenant) or 0, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    with small_disk(folder, "64m") if request.param == "a small disk" else nullcontext():
+        with place.tenant(tenant) as client:
             patiently(client.state)
-            yield client, folder
+            if request.param == "a small disk":
+                yield Crowded(client, fill, ballast.unlink)
+            else:
+                yield Crowded(client, limit, lambda: limit(resource.RLIM_INFINITY))
         with place.client(cookie=place.admin) as http:
-            http.delete("/api/v1/tenants/crowded?confirm=crowded")
+            http.delete(f"/api/v1/tenants/{tenant}?confirm={tenant}")
 
 
 def test_a_disk_that_fills_up_says_so_and_everything_goes_on_once_there_is_room(
-    crowded: tuple[Client, Path],
+    crowded: Crowded,
 ) -> None:
-    client, folder = crowded
+    client = crowded.client
     data = feed(ROWS)
     first = client.ingest_payload(sealed(client, feed(500)), target="indicator", wait=60)
     assert first.state == "finished"
@@ -91,13 +103,13 @@ def test_a_disk_that_fills_up_says_so_and_everything_goes_on_once_there_is_room(
 
     # While uploading: refused, what was received stays, and it goes on where it was.
     big = os.urandom(6 << 20)
-    ballast = fill(folder, 3 << 20)
+    crowded.take(3 << 20)
     begun = client.request("POST", "/uploads", json={"name": "big.bin", "size": len(big)}).json()
     with pytest.raises(Refused, match="disk is full") as refused:
         client.request("PATCH", f"/uploads/{begun['upload']}", content=big, headers={"upload-offset": "0"})
     assert (refused.value.status, bool(refused.value.action)) == (503, True)
     assert records(client) == kept
-    ballast.unlink()
+    crowded.give()
     offset = int(client.request("HEAD", f"/uploads/{begun['upload']}").headers["upload-offset"])
     assert 0 < offset < len(big)
     rest = {"upload-offset": str(offset)}
@@ -107,7 +119,7 @@ def test_a_disk_that_fills_up_says_so_and_everything_goes_on_once_there_is_room(
 
     # While running: the run fails and says why, its whole batches stay, and the rest comes later.
     payload = sealed(client, data)
-    ballast = fill(folder, 2 << 20)
+    crowded.take(2 << 20)
     said = ""
     try:
         run = client.ingest_payload(payload, target="indicator", source="feed", wait=60)
@@ -118,7 +130,7 @@ def test_a_disk_that_fills_up_says_so_and_everything_goes_on_once_there_is_room(
         said = str(refusal)
     assert "disk is full" in said
     assert records(client) >= kept
-    ballast.unlink()
+    crowded.give()
     assert client.run(first.run).state == "finished"
     again = patiently(lambda: client.ingest_payload(payload, target="indicator", source="feed", wait=60))
     assert again.state == "finished", again.error
