@@ -149,11 +149,10 @@ def _found_out(desk: Desk, read: Source, target: str | None) -> tuple[tuple[Mapp
         return read.shape.mappings, []
     offered = suggesting.suggestions(desk, read, target).suggestions
     best: Suggestion | None = offered[0] if offered else None
-    if best is None or not best.mapping.fields or (target is None and best.fit < SURE):
+    if target is None and (best is None or not best.mapping.fields or best.fit < SURE or best.missing):
         raise NoMapping(read.name, action="Name a target model, or give a mapping.")
-    if best.missing:
-        raise NoMapping(
-            f"{read.name} onto {best.target}: nothing was found for {', '.join(best.missing)}.",
-            action="Name another target model, or give a mapping.",
-        )
-    return (best.mapping,), list(best.notes)
+    if best is None:
+        return (Mapping(target=str(target), fields=()),), []
+    # Who names a target wants the job done: rows that lack what it requires are in quarantine, not lost.
+    lacking = [f"nothing was found for {name}" for name in best.missing]
+    return (best.mapping,), [*best.notes, *lacking]

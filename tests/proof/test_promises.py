@@ -158,3 +158,13 @@ def test_nothing_that_was_loaded_stands_in_clear_in_any_file(
         str(p) for p in desk.settings.data_dir.rglob("*") if p.is_file() and marker.encode() in p.read_bytes()
     ]
     assert found == []
+
+
+def test_a_named_target_takes_any_table_and_quarantines_what_it_cannot_map(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("x,y\n1,2\n3\n6,7\n")
+    result = ingested(client, path, target="indicator")
+    assert (result.read, result.rejected) == (3, 3)
+    assert "nothing was found for id" in result.notes
