@@ -87,7 +87,7 @@ def test_a_messy_csv_loses_no_line_and_a_second_load_changes_nothing(client: Cli
     again = ingested(client, messy, target="indicator")
     assert (again.inserted, again.updated) == (0, 0)
     assert again.rejected == first.rejected
-    raws = {r.raw for r in client.rejects(run=first.run).rejects}
+    raws = {r.raw for r in client.rejects(run=again.run).rejects}
     assert any(raw.startswith('"unterminated') for raw in raws)
     assert "evil.example;domain;2026-11-04;70" in raws
 
