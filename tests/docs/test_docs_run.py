@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
+from engine.rules import OPERATORS
+from engine.steps import STEPS
+
 ROOT = Path(__file__).resolve().parents[2]
 FENCE = re.compile(r"^```(\w+)( test)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -76,3 +80,31 @@ def test_every_link_of_a_page_leads_somewhere() -> None:
         if not link.startswith("https://") and not (page.parent / link).exists()
     ]
     assert not broken
+
+
+def test_operations_lists_every_setting_and_no_other() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    listed = re.findall(r"^\| `SPIRE_(\w+)` \|", page, re.MULTILINE)
+    assert listed == [name.upper() for name in Settings.model_fields]
+
+
+def test_operations_describes_each_setting_as_the_product_does() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    undescribed = [
+        name
+        for name, field in Settings.model_fields.items()
+        if field.description and f"| {field.description} |" not in page
+    ]
+    assert not undescribed
+
+
+def test_mapping_names_every_step_and_no_other() -> None:
+    page = (ROOT / "docs" / "ingestion" / "mapping.md").read_text()
+    table = page.partition("## Steps")[2].partition("\n\nThe editor")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(STEPS)
+
+
+def test_rules_names_every_operator_and_no_other() -> None:
+    page = (ROOT / "docs" / "ingestion" / "rules.md").read_text()
+    rows = "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", rows)) == set(OPERATORS)
