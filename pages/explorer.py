@@ -72,10 +72,16 @@ def browse(client: Client, target: str, run: int | None) -> None:
         name for name in filled if name not in FIRST and name not in ("object", "id")
     ]
     names += [name for name in ("id",) if name in filled]
+    numbers = {name for name in names if any(type(row.get(name)) in (int, float) for row in found.rows)}
     rows = [
         Row(
             str(row["_id"]),
-            [cell(text_of(row.get(name)), hint=text_of(row.get(name))[:500]) for name in names[:12]],
+            [
+                figure(value)
+                if type(value := row.get(name)) in (int, float)
+                else cell(text_of(value), hint=text_of(value)[:500])
+                for name in names[:12]
+            ],
             href=access.address("explorer", target=target, record=row["_id"]),
         )
         for row in found.rows
@@ -83,7 +89,7 @@ def browse(client: Client, target: str, run: int | None) -> None:
     with frame.panel("Records", found.extent, key="records", flush=True):
         chosen = listing(
             "Records",
-            [Column(name) for name in names[:12]],
+            [Column(name, right=name in numbers) for name in names[:12]],
             rows,
             key="record-list",
             height=540,
@@ -105,10 +111,13 @@ def browse(client: Client, target: str, run: int | None) -> None:
 
 def sql(client: Client, target: str) -> None:
     """One SELECT, read-only, in the tenant's own locked-down store."""
+    # In the state, not as a default: a default that changes would draw a new box over what is being typed.
+    first = f'SELECT * FROM records."{target}" LIMIT 100'
+    st.session_state.setdefault("sql-text", st.session_state.get("sql-last") or first)
     with st.form("sql", border=False):
         text = st.text_area(
             "SQL",
-            value=st.session_state.get("sql-last") or f'SELECT * FROM records."{target}" LIMIT 100',
+            key="sql-text",
             height=120,
             label_visibility="collapsed",
         )

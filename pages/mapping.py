@@ -102,7 +102,7 @@ def studio(client: Client, edited: Draft) -> None:
             catalogue = {step.name: step for step in client.steps()}
             field_editor.field_editor(edited, target.field(selected), catalogue, fields)
         with frame.panel("Rules", "rows caught in the preview", key="rules"):
-            field_editor.rules(edited, target, selected, caught(preview) if preview else {})
+            field_editor.rules(edited, target, selected, caught(preview, target.name) if preview else {})
         with frame.panel("Which rows", key="where"):
             where(edited)
     if preview is not None:

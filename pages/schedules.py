@@ -25,7 +25,7 @@ PRESETS = {
 TRIGGERS = {"cron": "At set times", "interval": "At an interval", "arrival": "When a file arrives"}
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 OVERLAP = {"skip": "leave it out", "queue": "wait, then run"}
-MISSED = {"run_once": "run once, as soon as possible", "skip": "leave it out"}
+MISSED = {"run_once": "run once, at once", "skip": "leave it out"}
 
 
 def call(method: str, path: str = "", body: Any = None) -> Any:
@@ -120,10 +120,10 @@ def timing(schedule: Schedule) -> dict[str, Any]:
 
 
 def policy(kept: dict[str, Any]) -> dict[str, Any]:
-    one, two, three, four = st.columns(4, gap="small")
+    one, two, three, four = st.columns(4, gap="small", vertical_alignment="bottom")
     return {
         "overlap": one.selectbox(
-            "If the last run is still under way",
+            "If one still runs",
             list(OVERLAP),
             index=list(OVERLAP).index(kept["overlap"]),
             format_func=lambda o: OVERLAP[o],
@@ -138,20 +138,22 @@ def policy(kept: dict[str, Any]) -> dict[str, Any]:
         ),
         "retries": int(
             three.number_input(
-                "Tries after a failure that may pass",
+                "Tries after a failure",
                 value=kept["retries"],
                 min_value=0,
                 max_value=20,
                 step=1,
+                help="Only where it may pass, such as a source that does not answer.",
                 key="s-retries",
             )
         ),
         "retry_delay": int(
             four.number_input(
-                "Seconds before the first, then doubled",
+                "Seconds to wait first",
                 value=kept["retry_delay"],
                 min_value=1,
                 step=10,
+                help="Doubled before each further try.",
                 key="s-delay",
             )
         ),
@@ -160,6 +162,8 @@ def policy(kept: dict[str, Any]) -> dict[str, Any]:
 
 def due_list(times: list[dict[str, Any]], none: str) -> None:
     rows = []
+    seconds = any(utc.second for time in times if (utc := words.moment(time["utc"])))
+    clock = "%H:%M:%S" if seconds else "%H:%M"
     for place, time in enumerate(times):
         utc = words.moment(time["utc"])
         if utc is not None:
@@ -168,8 +172,8 @@ def due_list(times: list[dict[str, Any]], none: str) -> None:
                 Row(
                     str(place),
                     [
-                        cell(f"{here:%a %-d %b %H:%M} {here.tzname()}", tone="b"),
-                        cell(f"{utc:%a %-d %b %H:%M} UTC", tone="muted"),
+                        cell(f"{here:%a %-d %b} {here:{clock}}", tone="b", hint=here.tzname() or ""),
+                        cell(f"{utc:%a %-d %b} {utc:{clock}} UTC", tone="muted"),
                         cell(words.ago(utc), tone="muted"),
                     ],
                     go=False,
@@ -206,7 +210,8 @@ def detail(client: Client, id: str) -> None:
         )
         when = timing(schedule)
         rules = policy(schedule["policy"])
-        enabled = st.checkbox("On", value=schedule["enabled"], key="s-enabled")
+        # Later there is a button for it: two places for one state would contradict each other.
+        enabled = st.checkbox("On", value=True, key="s-enabled") if fresh else schedule["enabled"]
     body = {"pipeline": pipeline, **when, "policy": rules, "enabled": enabled}
     with (
         right,
@@ -254,7 +259,7 @@ def history(id: str) -> None:
     rows = []
     for place, firing in enumerate(call("GET", f"/{id}/firings")):
         due = words.moment(firing["due"])
-        tone = {"finished": "ok", "failed": "bad"}.get(firing["outcome"], "muted")
+        tone = {"succeeded": "ok", "failed": "bad"}.get(firing["outcome"], "muted")
         rows.append(
             Row(
                 str(firing["run"] or f"none-{place}"),
@@ -265,6 +270,7 @@ def history(id: str) -> None:
                     cell(firing["detail"], tone="muted", hint=firing["detail"]),
                     cell(f"Run {firing['run']}" if firing["run"] else ""),
                 ],
+                href=access.address("runs", run=firing["run"]) if firing["run"] else "",
                 go=bool(firing["run"]),
             )
         )

@@ -21,7 +21,6 @@ NAMES = {
     "ndjson": "NDJSON",
     "xml": "XML",
     "excel": "Excel",
-    "xlsx": "Excel",
     "parquet": "Parquet",
     "stix": "STIX bundle",
     "misp": "MISP event",
@@ -200,14 +199,15 @@ def rows_of(preview: Any) -> None:
 
 
 def other_format(client: Client, source: Any) -> None:
-    formats = sorted(set(NAMES) - {"excel"})
+    formats = sorted(NAMES)
     format = st.selectbox(
         "Format",
         formats,
         index=formats.index(source.shape.format) if source.shape.format in formats else 0,
         format_func=lambda f: NAMES[f],
     )
-    off = access.why_not(Permission.WORK)
+    same = "It is read as this already." if format == source.shape.format else None
+    off = access.why_not(Permission.WORK) or same
     if st.button("Read it as this", disabled=off is not None, help=off):
         client.change_source(source.id, format=format)
         st.rerun()

@@ -59,7 +59,11 @@ def _fields(model: Any) -> None:
         Row(
             field.name,
             [
-                cell(field.name, sub=field.title if field.title != field.name else "", tone="b"),
+                cell(
+                    field.name,
+                    sub=field.title if field.title.lower().replace(" ", "_") != field.name else "",
+                    tone="b",
+                ),
                 cell(
                     field.type
                     + (f", {field.kind or field.vocabulary}" if field.kind or field.vocabulary else "")

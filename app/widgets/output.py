@@ -27,9 +27,10 @@ def text_of(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def caught(preview: Any) -> dict[str, int]:
-    """How many rows of the preview each rule caught."""
-    return dict(Counter(check.get("rule", "") for row in preview.rows for check in row.failed))
+def caught(preview: Any, target: str) -> dict[str, int]:
+    """How many rows of the preview each rule of the mapping onto this target caught."""
+    here = (row for row in preview.rows if row.target == target)
+    return dict(Counter(check.get("rule", "") for row in here for check in row.failed))
 
 
 def output(preview: Any, mapping: dict[str, Any], order: list[str], *, key: str) -> None:
