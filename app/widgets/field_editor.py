@@ -156,7 +156,8 @@ def rules(edited: Draft, target: Any, selected: str, caught: dict[str, int]) -> 
     if chosen.row:
         drafting.change(edited, rules=[rule for place, rule in enumerate(kept) if str(place) != chosen.row])
         st.rerun()
-    with st.popover("Add a rule"):
+    # Another key once one is added, so that it closes over what it hid.
+    with st.popover("Add a rule", key=f"add-rule-{len(kept)}"):
         _new_rule(edited, target, selected, kept)
 
 
