@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     sign_in_idle: float = Field(default=2 * 3600.0, gt=0, description="Seconds before an idle sign-in ends.")
     sign_in_length: float = Field(default=12 * 3600.0, gt=0, description="Seconds before any sign-in ends.")
     set_up_length: float = Field(default=24 * 3600.0, gt=0, description="Seconds the set-up link works.")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="How much goes to the log. No level names a secret or a record's content."
+    )
 
     @field_validator(
         "allowed_hosts", "allowed_origins", "url_allow", "folders", "trusted_proxies", mode="before"

@@ -66,13 +66,18 @@ def result(run: Run, source: str, notes: list[str]) -> IngestResult:
     """A run as the ledger of a job."""
     return IngestResult(
         run=run.run,
-        **LedgerView.of(run.ledger).model_dump(),
+        **{**LedgerView.of(run.ledger).model_dump(), "balanced": _is_balanced(run)},
         state=run.state,
         source=source,
         pipeline=run.pipeline,
         error=run.error,
         notes=[*notes, *run.notes],
     )
+
+
+def _is_balanced(run: Run) -> bool:
+    """A run under way has no books yet that could balance."""
+    return run.state != "running" and run.ledger.balanced
 
 
 def _turn(desk: Desk, id: str) -> threading.Lock:

@@ -15,6 +15,7 @@ from app.tenant.desk import pipeline
 from app.tenant.intake import Wish
 from app.tenant.receiving import receive_whole
 from app.tenant.schemas.runs import IngestResult
+from engine.mapping import from_yaml
 from engine.model import Mapping
 
 router = APIRouter(tags=["ingest"])
@@ -89,4 +90,11 @@ def mappings_from(text: bytes | str) -> tuple[Mapping, ...]:
         ) from None
     if isinstance(plain, dict) and "mappings" in plain:
         plain = plain["mappings"]
-    return tuple(Mapping.model_validate(each) for each in (plain if isinstance(plain, list) else [plain]))
+    return tuple(_mapping(each) for each in (plain if isinstance(plain, list) else [plain]))
+
+
+def _mapping(plain: object) -> Mapping:
+    """A mapping written either way: its fields as a list, as exports have them, or by name."""
+    if isinstance(plain, dict) and isinstance(plain.get("fields"), dict):
+        return from_yaml(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+    return Mapping.model_validate(plain)
