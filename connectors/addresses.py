@@ -55,7 +55,7 @@ def checked(host: str, port: int, allow: Sequence[str], resolver: Resolve = reso
         if not is_public(address) and not _allowed(name, port, address, allow):
             raise NotAllowed(
                 host,
-                action="If it is meant to be reached, the administrator can name it among the allowed hosts.",
+                action="If it is meant to be reached, the administrator can add it to the allowed hosts (SPIRE_URL_ALLOW).",
             )
     return addresses
 
