@@ -174,6 +174,8 @@ class _Books(Generic[StagedT]):
         if self.gathered:
             self._hand_over()
         self._wait()
+        # Also where nothing was left to commit: a run may have died between its last batch and its end.
+        self._judge()
         return self.progress.ledger.checked()
 
     def abandon(self) -> None:
@@ -197,6 +199,9 @@ class _Books(Generic[StagedT]):
     def _commit(self, batch: Batch[StagedT]) -> None:
         with self.progress.timed("commit"):
             self.progress.ledger = self.progress.ledger + self.store.commit(batch).checked()
+        self._judge()
+
+    def _judge(self) -> None:
         ledger, threshold = self.progress.ledger, self.limits.error_threshold
         if threshold is not None and ledger.read >= _FEW_ROWS and ledger.rejected > threshold * ledger.read:
             raise TooManyRejects(

@@ -189,9 +189,13 @@ def keep_cursor(store: Store, pipeline: str, reached: Cursor, run: int, now: dat
         )
 
 
-def take_back(store: Store, run: int) -> int:
-    """Remove the records a failed run wrote and bring back what they replaced; its rejects stay to be looked at."""
+def take_back(store: Store, run: int, now: datetime) -> int:
+    """Remove the records a failed run wrote and bring back what they replaced; its rejects stay to be looked at.
+
+    It is failed from the same moment on, so that no restart goes on with what is gone.
+    """
     with store.transaction() as cursor:
+        cursor.execute("UPDATE store.spire.runs SET state = 'failed', finished = ? WHERE run = ?", [now, run])
         return _take_back(cursor, run)
 
 

@@ -261,7 +261,7 @@ def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], lis
     except SpireError as stopped:
         state, error = "failed", _told(stopped)
         if isinstance(stopped, _TAKES_BACK):
-            runs.take_back(desk.store, number)
+            runs.take_back(desk.store, number, desk.now())
     except Exception as unexpected:
         # The one broad except: whatever a run meets, its books say that it failed and it stops alone.
         log.error("run %s met %s", number, type(unexpected).__name__, exc_info=unexpected)
