@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,13 @@ from typing import Any
 import pytest
 
 from app.client import Client
+from app.grant import Grant
+from app.tenant.api import app_on
+from app.tenant.loading import pause
+from app.tenant.open import open_desk
 from app.wire import NoAnswer
 from engine.errors import Retry, Stop
+from storage.keyring import derive
 from tests.proof.serving import ROOT, Installation, installation, patiently, until
 
 MARKER = "PLANTEDMARKER"
@@ -126,7 +131,7 @@ def reached(client: Client, run: int, rows: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_twenty_kills_end_in_the_same_table_as_an_undisturbed_load(
     place: Installation, payload: bytes, undisturbed: Table
 ) -> None:
@@ -264,6 +269,8 @@ def work(desk):
         number = replaying.replay(desk, [r for (r,) in desk.store.cursor().execute(
             "SELECT id FROM store.spire.rejects WHERE state = 'open'").fetchall()], by="ana")
         loading.wait(desk, number)
+    elif what == "strict":
+        loading.wait(desk, loading.start_run(desk, "strict", by="ana"))
     else:
         runs.undo(desk.store, 1, desk.now())
 
@@ -298,7 +305,8 @@ for at in range(40):
     child = os.fork()
     if not child:
         desk = open.open_desk(grant())
-        loading.resume_interrupted(desk)
+        for number in loading.resume_interrupted(desk):
+            loading.wait(desk, number)
         ask = lambda sql: desk.store.cursor().execute(sql).fetchall()
         told = ask("SELECT count(*) FROM store.records.indicator") + ask(
             "SELECT count(*) FROM store.spire.rejects WHERE state = 'open'") + ask(
@@ -312,36 +320,65 @@ for at in range(40):
 """
 
 
+FIRST = b"indicator,type,first_seen\n192.0.2.1,ip,2024-03-01\n"
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[Client]:
+    """A tenant in this process, of the key that the dying processes know; closed when left."""
+    key = bytes(range(32))
+    place = folder / "data" / "tenants" / "acme"
+    check = derive(key, "acme").check
+    desk = open_desk(Grant(tenant="acme", key=key, check=check, folder=place, socket=folder / "s"))
+    try:
+        with Client.on_app(app_on(desk)) as client:
+            yield client
+    finally:
+        pause(desk)
+        desk.store.close()
+
+
+def crashed(folder: Path, what: str) -> list[tuple[int, ...]]:
+    """Die at every commit in turn: (at which, records, open rejects, runs under way) after the restart."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CRASH, str(folder), what], capture_output=True, text=True, cwd=ROOT, check=False
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    points = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
+    print(points)
+    return points
+
+
 @pytest.mark.parametrize("what", ["replay", "undo"])
 def test_a_death_at_any_commit_leaves_it_wholly_done_or_wholly_undone(tmp_path: Path, what: str) -> None:
-    from app.grant import Grant
-    from app.tenant.api import app_on
-    from app.tenant.open import open_desk
-    from storage.keyring import derive
-
-    key = bytes(range(32))
-    folder = tmp_path / "data" / "tenants" / "acme"
-    desk = open_desk(
-        Grant(tenant="acme", key=key, check=derive(key, "acme").check, folder=folder, socket=tmp_path / "s")
-    )
-    with Client.on_app(app_on(desk)) as client:
+    with prepared(tmp_path) as client:
         done = client.ingest_payload(sealed(client, feed(400)), target="indicator", wait=60)
         # Half of what failed is repaired: the replay keeps some and rejects the others again.
         rejects = client.rejects(run=done.run, limit=1000).rejects
         for reject in [r for r in rejects if r.field == "confidence"]:
             client.change_reject(reject.id, fields={"confidence": "80"})
-    desk.store.close()
     kept = done.inserted
     repaired = sum(r.field == "confidence" for r in rejects)
-    ran = subprocess.run(
-        [sys.executable, "-c", CRASH, str(tmp_path), what], capture_output=True, text=True, cwd=ROOT, check=False
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    points = [tuple(map(int, line.split())) for line in ran.stdout.splitlines()]
-    print(points)
+    points = crashed(tmp_path, what)
     assert len(points) >= (3 if what == "undo" else 7)
     undone = (kept, len(rejects), 0)
     finished = (kept + repaired, len(rejects) - repaired, 0) if what == "replay" else (0, 0, 0)
     assert {point[1:] for point in points} <= {undone, finished}
     assert points[0][1:] == undone
     assert points[-1][1:] == finished
+
+
+def test_a_load_that_breaks_its_threshold_leaves_no_record_whenever_it_dies(tmp_path: Path) -> None:
+    with prepared(tmp_path) as client:
+        source = client.create_source(payload=sealed(client, feed(400)), name="strict")
+        mapping = client.suggest(source.source.id, "indicator").suggestions[0].mapping
+        client.create_pipeline(
+            id="strict", name="strict", source=source.source.id, mappings=[mapping], error_threshold=0.01
+        )
+        assert (
+            client.ingest_payload(sealed(client, FIRST), target="indicator", source="first", wait=60).inserted
+            == 1
+        )
+    points = crashed(tmp_path, "strict")
+    assert len(points) >= 9
+    assert {(kept, running) for _, kept, _, running in points} == {(1, 0)}
