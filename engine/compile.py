@@ -80,6 +80,12 @@ class Branch:
         """The bits of `_mask` that keep a row out of the store; the others only warn."""
         return sum(1 << check.bit for check in self.checks if check.severity is not Severity.WARN)
 
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """The target fields that something is mapped onto, in the model's order; the others are NULL in every row."""
+        given = {item.field for item in self.mapping.fields}
+        return tuple(name for name, _ in self.columns if name in given)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -146,7 +146,7 @@ class RunBooks:
         """Remember the newest value of each field that a freshness rule looks at."""
         for a in arrivals:
             for check in a.branch.branch.run_checks:
-                if check.field is not None:
+                if check.field in a.branch.branch.mapped:
                     row = cursor.execute(
                         f"SELECT max({identifier(check.field)}) FROM {a.branch.table} WHERE {a.good}"
                     ).fetchall()[0]
@@ -199,7 +199,7 @@ class RunBooks:
             for number, outcome in enumerate(OUTCOMES[:4]):
                 missing = 10 - len(self.examples[outcome])
                 if missing > 0:
-                    columns = ", ".join(f"t.{identifier(c)}" for c, _ in a.branch.branch.columns)
+                    columns = ", ".join(f"t.{identifier(c)}" for c in a.branch.branch.mapped) or "NULL"
                     found = cursor.execute(
                         f"SELECT {a.staged.line('t.' + a.branch.ordinal)} AS _line, {columns} "
                         f"FROM {a.branch.table} t JOIN sorted s ON s.seq = {a.base} + t.rowid "

@@ -76,9 +76,8 @@ def _branch(
     if met is None:
         met = found.met[target.name] = f"stage.{identifier(f'{name}_{target.name}')}"
         cursor.execute(f"CREATE OR REPLACE TABLE {met} (kh UBIGINT)")
-    good = (
-        f"SELECT * FROM {staged.table} WHERE (_mask & {blocking}) = 0 AND _kh NOT IN (SELECT kh FROM {met})"
-    )
+    values = ", ".join(f"{staged.column(f.name)} AS {identifier(f.name)}" for f in target.fields)
+    good = f"SELECT {values}, _kh, _vh FROM {staged.table} WHERE (_mask & {blocking}) = 0 AND _kh NOT IN (SELECT kh FROM {met})"
     latest = f"SELECT * FROM ({good}) QUALIFY row_number() OVER (PARTITION BY _kh) = 1"
     cursor.execute(f"CREATE OR REPLACE TEMP TABLE compared AS {latest}")
     cursor.execute(f"INSERT INTO {met} SELECT _kh FROM compared")

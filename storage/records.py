@@ -134,7 +134,7 @@ def keep(
     Must run inside the batch's transaction. The caller passes all arrivals of one target together.
     """
     good = " UNION ALL ".join(
-        f"SELECT {a.base} + rowid AS seq, _kh AS kh, _vh AS vh, {_version(target)} AS ver "
+        f"SELECT {a.base} + rowid AS seq, _kh AS kh, _vh AS vh, {_version(target, a.branch)} AS ver "
         f"FROM {a.branch.table} WHERE {a.good}"
         for a in rows
     )
@@ -157,9 +157,9 @@ def keep(
     return _counted(cursor, target, rows)
 
 
-def _version(target: TargetModel) -> str:
-    """SQL for a row's place among the versions of its record: NULL where the model has no such field."""
-    if target.version is None:
+def _version(target: TargetModel, staged: StagedBranch) -> str:
+    """SQL for a row's place among the versions of its record: NULL where nothing says it."""
+    if target.version is None or target.version not in staged.branch.mapped:
         return "NULL::BIGINT"
     name, kind = identifier(target.version), target.field(target.version).type
     if kind in (FieldType.TIMESTAMP, FieldType.DATE):
@@ -210,15 +210,21 @@ def _supersede(cursor: DuckDBPyConnection, run: int, target: TargetModel) -> Non
 
 
 def _insert(cursor: DuckDBPyConnection, run: int, target: TargetModel, rows: Sequence[Arrival]) -> None:
-    columns = ", ".join(identifier(f.name) for f in target.fields)
-    selects = " UNION ALL ".join(
-        f"SELECT {columns}, {run}, {a.base} + rowid, {a.segment}, {a.staged.line(a.branch.ordinal)}, "
-        f"{literal(a.branch.branch.version)}, _kh, _vh FROM {a.branch.table} "
+    fields = [f.name for f in target.fields if any(f.name in a.branch.branch.mapped for a in rows)]
+    columns = ", ".join([*map(identifier, fields), *ORIGIN])
+    selects = " UNION ALL ".join(_versions(run, fields, a) for a in rows)
+    cursor.execute(f"INSERT INTO store.versions.{identifier(target.name)} ({columns}) {selects}")
+
+
+def _versions(run: int, fields: Sequence[str], a: Arrival) -> str:
+    """SQL for the new versions among an arrival's rows: the given fields, then `ORIGIN`."""
+    origin = [
+        str(run), f"{a.base} + rowid", str(a.segment), a.staged.line(a.branch.ordinal),
+        literal(a.branch.branch.version), "_kh", "_vh",
+    ]  # fmt: skip
+    return (
+        f"SELECT {', '.join([*map(a.branch.column, fields), *origin])} FROM {a.branch.table} "
         f"WHERE {a.base} + rowid IN (SELECT seq FROM sorted WHERE outcome <= {_UPDATED})"
-        for a in rows
-    )
-    cursor.execute(
-        f"INSERT INTO store.versions.{identifier(target.name)} ({columns}, {', '.join(ORIGIN)}) {selects}"
     )
 
 

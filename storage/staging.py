@@ -25,12 +25,21 @@ class RowsWentMissing(Bug):
 
 @dataclass(frozen=True)
 class StagedBranch:
-    """The rows of a chunk that took one branch. `ordinal` is the SQL for a row's place in its chunk."""
+    """The rows of a chunk that took one branch: its mapped fields, `_kh`, `_vh` and `_mask`.
+
+    `ordinal` is the SQL for a row's place in its chunk.
+    """
 
     branch: Branch
     table: str
     rows: int
     ordinal: str
+
+    def column(self, field: str) -> str:
+        """SQL for a target field's value: fields that nothing is mapped onto aren't staged."""
+        if field in self.branch.mapped:
+            return scan.identifier(field)
+        return f"NULL::{dict(self.branch.columns)[field]}"
 
     @property
     def blocked(self) -> str:
@@ -162,7 +171,7 @@ def _apply(
     cursor: DuckDBPyConnection, tables: list[str], branch: Branch, relation: str, name: str
 ) -> tuple[StagedBranch, int]:
     """Apply a branch to a relation whose row i has the ordinal i (or brings its own, fanning out)."""
-    _create(cursor, tables, name, applied(branch, relation))
+    _create(cursor, tables, name, f"SELECT {_staged(branch)} FROM ({applied(branch, relation)})")
     rows = _count(cursor, f"stage.{name}")
     ordinal = "_ord" if branch.fan_out else "rowid"
     read = _count(cursor, f"(SELECT DISTINCT _ord FROM stage.{name})") if branch.fan_out else rows
@@ -175,8 +184,15 @@ def _apply_in_order(
     """Apply a branch to some rows of a chunk, keeping each one's ordinal beside its result."""
     values = applied(branch, f"SELECT * EXCLUDE (_ord) FROM ({relation})")
     ordinals = f"SELECT _ord FROM ({relation})"
-    _create(cursor, tables, name, f"SELECT * FROM ({values}) POSITIONAL JOIN ({ordinals})")
+    select = f"SELECT {_staged(branch)}, _ord FROM ({values}) POSITIONAL JOIN ({ordinals})"
+    _create(cursor, tables, name, select)
     return StagedBranch(branch, f"stage.{name}", _count(cursor, f"stage.{name}"), "_ord")
+
+
+def _staged(branch: Branch) -> str:
+    """What is worth holding of a branch's columns: thirty NULLs a row are not."""
+    names = [scan.identifier(name) for name in branch.mapped]
+    return ", ".join([*names, "_kh", "_vh", "_mask", *(["_ord"] if branch.fan_out else [])])
 
 
 def applied(branch: Branch, relation: str) -> str:

@@ -23,7 +23,10 @@ def mark(cursor: DuckDBPyConnection, arrivals: Sequence[Arrival]) -> None:
         stored = f"store.records.{identifier(target)}" if records.exists(cursor, target) else None
         rules = {(c.fields, c.rule) for a in group for c in a.branch.branch.set_checks}
         for fields, rule in sorted(rules):
-            _mark(cursor, group, rule, fields, stored)
+            # Where one of them is mapped from nothing it is empty, and then the row is left alone.
+            bearing = [a for a in group if set(fields) <= set(a.branch.branch.mapped)]
+            if bearing:
+                _mark(cursor, bearing, rule, fields, stored)
 
 
 def _mark(

@@ -12,7 +12,7 @@ from storage.landing import Landing
 from storage.store import Store
 
 # DuckDB gets this share of the worker's memory; chunks, Python and the seal's buffers need the rest.
-STORE_SHARE = 0.6
+STORE_SHARE = 0.35
 LEAST = 256 << 20
 
 
@@ -39,6 +39,7 @@ def open_desk(grant: Grant) -> Desk:
         settings=settings,
         now=utc_now,
         working=grant.activity.work,
+        pausing=grant.activity.pause,
     )
     try:
         journal.prepare(desk)
