@@ -23,6 +23,7 @@ class Activity:
         self._lock = threading.Lock()
         self._open = 0
         self._working = 0
+        self._paused = False
         self._last = time.monotonic()
 
     @contextmanager
@@ -39,7 +40,7 @@ class Activity:
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """Count a run while it lasts. A crash leaves the marker; every other end removes it."""
+        """Count a run while it lasts. A crash and a pause leave the marker; every other end removes it."""
         with self._lock:
             self._working += 1
             if self._marker is not None:
@@ -50,9 +51,14 @@ class Activity:
             with self._lock:
                 self._working -= 1
                 self._last = time.monotonic()
-                if self._working == 0 and self._marker is not None:
+                if self._working == 0 and not self._paused and self._marker is not None:
                     with suppress(FileNotFoundError):
                         self._marker.unlink()
+
+    def pause(self) -> None:
+        """From now on runs end only to be resumed, so the marker stays for the next worker."""
+        with self._lock:
+            self._paused = True
 
     def idle(self) -> float:
         """Seconds since anything was done; 0 while something is."""

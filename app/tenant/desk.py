@@ -36,7 +36,8 @@ class Live:
 
 @dataclass
 class Desk:
-    """One open tenant: its store, landing zone and keys. `working` marks the time a run takes.
+    """One open tenant: its store, landing zone and keys. `working` marks the time a run takes, `pausing`
+    that it will be taken up again.
 
     Once `closing` is set, runs stop after their batch and stay to be resumed.
     """
@@ -48,6 +49,7 @@ class Desk:
     settings: Settings
     now: Callable[[], datetime] = utc_now
     working: Callable[[], AbstractContextManager[object]] = nullcontext
+    pausing: Callable[[], None] = lambda: None
     live: dict[int, Live] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)
 

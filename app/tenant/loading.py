@@ -307,6 +307,7 @@ def cancel(desk: Desk, number: int) -> bool:
 def pause(desk: Desk) -> None:
     """Stop every run after the batch it is at, to be resumed when the tenant is opened again."""
     desk.closing.set()
+    desk.pausing()
     under_way = list(desk.live.values())
     for live in under_way:
         live.progress.cancelled.set()
