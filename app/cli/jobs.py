@@ -248,7 +248,9 @@ def _ingest_one(
     else:
         payload = client.upload(path, told=sent)
     begun = client.ingest_payload(payload.payload, target=target, mapping=mapping, source=source, wait=0)
-    return client.wait_run(begun.run, told=None if quiet else _progress)
+    ended = client.wait_run(begun.run, told=None if quiet else _progress)
+    # What was noted while the mapping was found out is known only to who asked for it.
+    return ended.model_copy(update={"notes": list(dict.fromkeys([*begun.notes, *ended.notes]))})
 
 
 def _files(paths: list[Path]) -> list[Path]:

@@ -160,4 +160,5 @@ def _found_out(desk: Desk, read: Source, target: str | None) -> tuple[tuple[Mapp
         return (Mapping(target=str(target), fields=()),), []
     # Who names a target wants the job done: rows that lack what it requires are in quarantine, not lost.
     lacking = [f"nothing was found for {name}" for name in best.missing]
-    return (best.mapping,), [*best.notes, *lacking]
+    unused = [f"not mapped: {', '.join(best.unused)}"] if best.unused else []
+    return (best.mapping,), [*best.notes, *lacking, *unused]
