@@ -13,10 +13,11 @@ from typing import BinaryIO
 
 import numpy as np
 
-from connectors.formats.lines import LINE_LIMIT, Block, Lines, blocks, bom, fill, plain
+from connectors.formats.header import unique
+from connectors.formats.lines import LINE_LIMIT, Block, Lines, blocks, fill
 from connectors.formats.proof import proven
 from connectors.formats.rows import Broken, Quoting, Row, miscount, split
-from connectors.formats.text import Text, blank, decoded, level, starts
+from connectors.formats.text import Text, blank, decoded, encoding_of, level, starts
 from engine.model import Dialect, Shape
 from engine.ports import Chunk, Fault
 
@@ -49,29 +50,6 @@ class Delimited:
             chunk = reader.read(block)
             if chunk.rows or chunk.faults:
                 yield chunk
-
-
-def encoding_of(dialect: Dialect, head: bytes) -> tuple[int, str]:
-    """Length of the byte order mark to skip and the encoding to read in, byte order included."""
-    mark, marked = bom(head)
-    encoding = plain(dialect.encoding)
-    if encoding in ("utf-16", "utf-32"):
-        encoding = marked if marked.startswith(encoding) else encoding + "-le"
-    return (mark if marked == encoding else 0), encoding
-
-
-def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The names with blanks trimmed, none empty and none twice (DuckDB compares without case)."""
-    seen: set[str] = set()
-    result: list[str] = []
-    for number, name in enumerate(names, 1):
-        base = " ".join(name.split())[:200] or f"column_{number}"
-        found, again = base, 2
-        while found.lower() in seen:
-            found, again = f"{base}_{again}", again + 1
-        seen.add(found.lower())
-        result.append(found)
-    return tuple(result)
 
 
 class _Reader:

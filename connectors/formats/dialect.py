@@ -15,10 +15,10 @@ from typing import BinaryIO
 import clevercsv
 from charset_normalizer import from_bytes
 
-from connectors.formats.delimited import encoding_of, unique
-from connectors.formats.header import header_line, is_value
+from connectors.formats.header import header_line, is_value, unique
 from connectors.formats.lines import bom, fill, lines_of, plain, unit
 from connectors.formats.rows import Quoting, Row, split
+from connectors.formats.text import encoding_of
 from engine.model import Dialect, Shape, SourceField
 
 HEAD = 1 << 18

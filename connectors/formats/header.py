@@ -1,8 +1,9 @@
-"""Which row of a table is its header: names, not values, over rows that are not like it."""
+"""Which row of a table is its header (names, not values, over rows that are not like it), and what it names."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 _VALUE = re.compile(
     r"""^(
@@ -83,3 +84,17 @@ def _heads(row: list[str], below: list[list[str]], width: int) -> bool:
         if cell.strip()
     )
     return repeats <= len(filled) * 0.3
+
+
+def unique(names: Sequence[str]) -> tuple[str, ...]:
+    """The names with blanks trimmed, none empty and none twice (DuckDB compares without case)."""
+    seen: set[str] = set()
+    result: list[str] = []
+    for number, name in enumerate(names, 1):
+        base = " ".join(name.split())[:200] or f"column_{number}"
+        found, again = base, 2
+        while found.lower() in seen:
+            found, again = f"{base}_{again}", again + 1
+        seen.add(found.lower())
+        result.append(found)
+    return tuple(result)

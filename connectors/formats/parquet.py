@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.formats.compression import seekable
-from connectors.formats.delimited import unique
+from connectors.formats.header import unique
 from connectors.formats.json_lines import parser
 from connectors.formats.limits import Damaged
 from connectors.formats.lines import fill

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connectors.formats.lines import LINE_LIMIT, Lines, lines_of, unit
+from connectors.formats.lines import LINE_LIMIT, Lines, bom, lines_of, plain, unit
+from engine.model import Dialect
 
 
 @dataclass
@@ -95,3 +96,12 @@ def blank(text: Text, line: int) -> bool:
     """Whether nothing but blanks stands on the line."""
     begin, end = int(text.lines.starts[line]), int(text.lines.ends[line])
     return begin == end or (end - begin < 4096 and not text.data[begin:end].strip())
+
+
+def encoding_of(dialect: Dialect, head: bytes) -> tuple[int, str]:
+    """Length of the byte order mark to skip and the encoding to read in, byte order included."""
+    mark, marked = bom(head)
+    encoding = plain(dialect.encoding)
+    if encoding in ("utf-16", "utf-32"):
+        encoding = marked if marked.startswith(encoding) else encoding + "-le"
+    return (mark if marked == encoding else 0), encoding

@@ -19,8 +19,7 @@ import openpyxl
 from python_calamine import CalamineError, CalamineWorkbook
 
 from connectors.formats.compression import is_workbook, seekable
-from connectors.formats.delimited import unique
-from connectors.formats.header import header_line
+from connectors.formats.header import header_line, unique
 from connectors.formats.limits import EXPANSION, EXPANSION_FREE, SPOOLED_BYTES, Damaged, Locked, Refused
 from connectors.formats.lines import LINE_LIMIT, fill
 from connectors.formats.rows import Quoting
