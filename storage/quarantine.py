@@ -221,6 +221,11 @@ def fold(cursor: DuckDBPyConnection, pipeline: str, run: int) -> None:
     What was repaired and replayed, or dismissed, stays closed; of what is still open the newest stays, with
     the repair that had been made.
     """
+    if not cursor.execute(
+        "SELECT 1 FROM store.spire.rejects WHERE pipeline = ? AND run < ? AND state <> 'undone' LIMIT 1",
+        [pipeline, run],
+    ).fetchone():
+        return
     cursor.execute(
         """
         UPDATE store.spire.rejects SET state = 'repeated' WHERE run = $run AND state = 'open' AND raw IN (

@@ -17,6 +17,7 @@ from engine.compile import Branch, Plan
 from engine.errors import Bug
 from engine.model import SourceField
 from engine.ports import Chunk
+from storage.store import MemoryFull
 
 
 class RowsWentMissing(Bug):
@@ -223,9 +224,11 @@ def _create(
         cursor.register("arriving", arriving)
     try:
         cursor.execute(f"CREATE TABLE stage.{name} AS {select}")
-    except duckdb.Error:
+    except duckdb.Error as error:
         for table in tables:
             cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise MemoryFull from error
         raise
     finally:
         if arriving is not None:

@@ -21,6 +21,13 @@ FORMAT = 1
 _FULL = ("No space left", "File too large", "Disk quota exceeded", "not enough disk space")
 
 
+class MemoryFull(Stop):
+    """The memory set aside for this tenant was not enough. Nothing of this batch was kept."""
+
+    def __init__(self) -> None:
+        super().__init__(action="Give workers more (SPIRE_WORKER_MEMORY), or load a smaller piece.")
+
+
 class StoreDoesNotOpen(Stop):
     """The tenant's store could not be opened."""
 
@@ -109,6 +116,8 @@ class Store:
                 cursor.execute("COMMIT")
             except BaseException as error:
                 _roll_back(cursor)
+                if isinstance(error, duckdb.OutOfMemoryException):
+                    raise MemoryFull from error
                 if isinstance(error, duckdb.Error) and is_disk_full(error):
                     raise DiskFull(action="Free some space, then start the run again.") from error
                 raise
