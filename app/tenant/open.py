@@ -11,8 +11,9 @@ from storage.keyring import open_ring
 from storage.landing import Landing
 from storage.store import Store
 
-# DuckDB gets this share of the worker's memory; chunks, Python and the seal's buffers need the rest.
-STORE_SHARE = 0.35
+# DuckDB gets this share of the worker's memory; chunks, Python and the seal's buffers need the rest. With 0.35 a
+# bundle of many types ran out of it: each column of each table it fills holds a block of its own.
+STORE_SHARE = 0.6
 LEAST = 256 << 20
 
 
