@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
@@ -120,8 +121,10 @@ def start_run(desk: Desk, pipeline_id: str, *, by: str, version: int | None = No
     definition = definitions.get(cursor, "pipeline", pipeline_id, version)
     read = definitions.get(cursor, "source", Pipeline.model_validate(definition.body).source)
     body = {"source_version": read.version}
-    number = runs.begin(desk.store, pipeline_id, definition.version, "run", body, by, desk.now())
-    _go(desk, number, _loader(desk, number))
+    # Marked as working before it is in the books: a run that a crash leaves there must be gone on with.
+    with desk.working():
+        number = runs.begin(desk.store, pipeline_id, definition.version, "run", body, by, desk.now())
+        _go(desk, number, _loader(desk, number))
     return number
 
 
@@ -245,15 +248,24 @@ def _limits(desk: Desk, loading: Pipeline) -> Limits:
 
 def _go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:
     live = desk.live[number] = Live(Progress())
-    live.thread = threading.Thread(target=_watched, args=(desk, number, live, work), name=f"run-{number}")
+    working = ExitStack()
+    working.enter_context(desk.working())
+    live.thread = threading.Thread(
+        target=_watched, args=(desk, number, live, work, working), name=f"run-{number}"
+    )
     live.thread.start()
 
 
-def _watched(desk: Desk, number: int, live: Live, work: Callable[[Progress], list[str]]) -> None:
-    """Do the work, and enter in the books how it ended, whatever it was that ended it."""
+def _watched(
+    desk: Desk, number: int, live: Live, work: Callable[[Progress], list[str]], working: ExitStack
+) -> None:
+    """Do the work, and enter in the books how it ended, whatever it was that ended it.
+
+    `working` marks us as working until then.
+    """
     state, error, notes = "finished", None, list[str]()
     try:
-        with desk.working():
+        with working:
             notes = work(live.progress)
     except Cancelled:
         # A worker that closes leaves its runs under way: the next one resumes them.

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,11 @@ def create_app(grant: Grant) -> FastAPI:
 
     @api.post("/ingest")
     async def ingest(seconds: float = 1.0) -> dict[str, str]:
+        working = ExitStack()
+        working.enter_context(grant.activity.work())
+
         def work() -> None:
-            with grant.activity.work():
+            with working:
                 if grant.stopping.wait(seconds):
                     Path(grant.folder, "finished-its-batch").touch()
 
