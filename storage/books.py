@@ -78,7 +78,7 @@ class RunBooks:
         """Drop what a dry run noted."""
         if self.dry:
             for branch in self.plan.branches:
-                note = records.shelf(self._cursor(), branch.target, self._dry_name).note
+                note = records.shelf(self._cursor(), branch.target, dry=self._dry_name).note
                 self._cursor().execute(f"DROP TABLE IF EXISTS {note}")
 
     @property
@@ -134,7 +134,7 @@ class RunBooks:
         total = Kept()
         for group in by_target.values():
             target = group[0].branch.branch.target
-            on = records.shelf(cursor, target, self._dry_name if self.dry else "")
+            on = records.shelf(cursor, target, records.mapped(group), self._dry_name if self.dry else "")
             kept = records.keep(cursor, self.run, target, group, on)
             if self.dry:
                 self._show(cursor, group)

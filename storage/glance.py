@@ -30,7 +30,7 @@ def counts(cursor: DuckDBPyConnection) -> dict[str, int]:
     for name in records.kept_targets(cursor):
         quoted = identifier(name)
         row = cursor.execute(
-            f"SELECT (SELECT count(*) FROM store.versions.{quoted}) - "
+            f"SELECT (SELECT count(*) FROM store.kept.{quoted}) - "
             f"(SELECT count(*) FROM store.superseded.{quoted})"
         ).fetchone()
         found[name] = int(row[0]) if row else 0

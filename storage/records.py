@@ -1,9 +1,11 @@
 """Records: versions that are only ever inserted, and the small tables that say which is the latest.
 
 For each target model there are
-- `versions.T`: every version, its fields and where it came from (`_run`, `_segment`, `_line`, `_mapping`);
+- `kept.T`: every version, where it came from (`_run`, `_segment`, `_line`, `_mapping`), and those of its fields
+  that anything was ever mapped onto: a column of NULLs costs time and memory like any other;
 - `seen.T`: 64-bit hashes of key (`kh`) and content (`vh`), which find what is already there without an index;
 - `superseded.T`: the versions that are no longer the latest, and which run made them so;
+- `versions.T`: a view of every version with all fields of the model;
 - `records.T`: a view of the latest.
 
 A version's `_seq` is its run's number shifted left by 36 bits plus its place in the run: unique, and
@@ -12,7 +14,7 @@ ascending in order of arrival.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
@@ -69,11 +71,16 @@ class Shelf:
     keep: bool
 
 
-def shelf(cursor: DuckDBPyConnection, target: TargetModel, dry: str = "") -> Shelf:
-    """The shelf of a target model, made where it isn't there yet; of a dry run, where `dry` names one."""
+def shelf(
+    cursor: DuckDBPyConnection, target: TargetModel, fields: Collection[str] = (), dry: str = ""
+) -> Shelf:
+    """The shelf of a target model with room for `fields`, made where it isn't there yet.
+
+    Where `dry` names a dry run, it is that one's.
+    """
     name = identifier(target.name)
     if not dry:
-        ensure(cursor, target)
+        ensure(cursor, target, fields)
         return Shelf(f"store.seen.{name}", f"store.seen.{name}", True)
     note = f"stage.{identifier(f'{dry}_{target.name}')}"
     cursor.execute(f"CREATE TABLE IF NOT EXISTS {note} (kh UBIGINT, vh UBIGINT, seq BIGINT, ver BIGINT)")
@@ -86,31 +93,38 @@ def exists(cursor: DuckDBPyConnection, target: str) -> bool:
     """Whether the store has ever kept a record of this target model."""
     return bool(
         cursor.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'store' AND schema_name = 'versions' "
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'store' AND schema_name = 'kept' "
             "AND table_name = ?",
             [target],
         ).fetchone()
     )
 
 
-def ensure(cursor: DuckDBPyConnection, target: TargetModel) -> None:
-    """Make the target's tables, or add the columns that its model has gained."""
+def ensure(cursor: DuckDBPyConnection, target: TargetModel, fields: Collection[str] = ()) -> None:
+    """Make the target's tables with columns for `fields`, and views with all that its model has."""
     name = identifier(target.name)
-    wanted = {f.name: column_type(f.type) for f in target.fields}
-    if exists(cursor, target.name):
-        there = {row[0] for row in cursor.execute(f"DESCRIBE store.versions.{name}").fetchall()}
-        gained = [c for c in wanted if c not in there]
-        if not gained:
-            return
-        for column in gained:
-            cursor.execute(
-                f"ALTER TABLE store.versions.{name} ADD COLUMN {identifier(column)} {wanted[column]}"
-            )
-    else:
-        columns = ", ".join(f"{identifier(c)} {t}" for c, t in {**wanted, **ORIGIN}.items())
-        cursor.execute(f"CREATE TABLE store.versions.{name} ({columns})")
+    types = {f.name: column_type(f.type) for f in target.fields}
+    if not exists(cursor, target.name):
+        columns = ", ".join(f"{c} {t}" for c, t in ORIGIN.items())
+        cursor.execute(f"CREATE TABLE store.kept.{name} ({columns})")
         cursor.execute(f"CREATE TABLE store.seen.{name} (kh UBIGINT, vh UBIGINT, seq BIGINT, ver BIGINT)")
         cursor.execute(f"CREATE TABLE store.superseded.{name} (seq BIGINT, kh UBIGINT, run INTEGER)")
+        shown: set[str] = set()
+    else:
+        shown = {row[0] for row in cursor.execute(f"DESCRIBE store.versions.{name}").fetchall()}
+    there = [row[0] for row in cursor.execute(f"DESCRIBE store.kept.{name}").fetchall()]
+    gained = [f for f in fields if f not in there]
+    if not gained and shown.issuperset(types):
+        return
+    for field in gained:
+        cursor.execute(f"ALTER TABLE store.kept.{name} ADD COLUMN {identifier(field)} {types[field]}")
+    held = {*there, *gained}
+    all_fields = [identifier(f) if f in held else f"NULL::{t} AS {identifier(f)}" for f, t in types.items()]
+    former = [identifier(f) for f in there if f not in types and f not in ORIGIN]
+    cursor.execute(
+        f"CREATE OR REPLACE VIEW store.versions.{name} AS "
+        f"SELECT {', '.join([*all_fields, *former, *ORIGIN])} FROM store.kept.{name}"
+    )
     cursor.execute(
         f"CREATE OR REPLACE VIEW store.records.{name} AS SELECT v.* FROM store.versions.{name} v "
         f"ANTI JOIN store.superseded.{name} s ON v._seq = s.seq"
@@ -124,6 +138,11 @@ def column_type(kind: FieldType) -> str:
         FieldType.BOOLEAN: "BOOLEAN", FieldType.TIMESTAMP: "TIMESTAMP", FieldType.DATE: "DATE",
         FieldType.JSON: "JSON", FieldType.TEXTS: "VARCHAR[]",
     }[kind]  # fmt: skip
+
+
+def mapped(rows: Sequence[Arrival]) -> list[str]:
+    """The fields that something is mapped onto in any of the arrivals."""
+    return list(dict.fromkeys(name for a in rows for name in a.branch.branch.mapped))
 
 
 def keep(
@@ -210,10 +229,10 @@ def _supersede(cursor: DuckDBPyConnection, run: int, target: TargetModel) -> Non
 
 
 def _insert(cursor: DuckDBPyConnection, run: int, target: TargetModel, rows: Sequence[Arrival]) -> None:
-    fields = [f.name for f in target.fields if any(f.name in a.branch.branch.mapped for a in rows)]
+    fields = mapped(rows)
     columns = ", ".join([*map(identifier, fields), *ORIGIN])
     selects = " UNION ALL ".join(_versions(run, fields, a) for a in rows)
-    cursor.execute(f"INSERT INTO store.versions.{identifier(target.name)} ({columns}) {selects}")
+    cursor.execute(f"INSERT INTO store.kept.{identifier(target.name)} ({columns}) {selects}")
 
 
 def _versions(run: int, fields: Sequence[str], a: Arrival) -> str:
@@ -265,7 +284,7 @@ def undo(cursor: DuckDBPyConnection, target: str, run: int) -> int:
     cursor.execute(
         f"CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT kh FROM store.seen.{name} WHERE {mine}"
     )
-    removed = cursor.execute(f"DELETE FROM store.versions.{name} WHERE _run = {run}").fetchall()[0][0]
+    removed = cursor.execute(f"DELETE FROM store.kept.{name} WHERE _run = {run}").fetchall()[0][0]
     cursor.execute(f"DELETE FROM store.seen.{name} WHERE {mine}")
     cursor.execute(f"DELETE FROM store.superseded.{name} WHERE kh IN (SELECT kh FROM touched)")
     cursor.execute(
@@ -283,7 +302,7 @@ def undo(cursor: DuckDBPyConnection, target: str, run: int) -> int:
 def kept_targets(cursor: DuckDBPyConnection) -> list[str]:
     """Names of the target models of which the store holds records, in alphabetical order."""
     rows = cursor.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND schema_name = 'versions' "
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = 'store' AND schema_name = 'kept' "
         "ORDER BY table_name"
     ).fetchall()
     return [row[0] for row in rows]

@@ -1,5 +1,6 @@
 -- The tenant's own books, beside its records. One statement each, all repeatable.
 CREATE SCHEMA IF NOT EXISTS store.spire;
+CREATE SCHEMA IF NOT EXISTS store.kept;
 CREATE SCHEMA IF NOT EXISTS store.versions;
 CREATE SCHEMA IF NOT EXISTS store.seen;
 CREATE SCHEMA IF NOT EXISTS store.superseded;

@@ -16,7 +16,7 @@ from engine.errors import Stop
 from engine.scan import literal
 from storage.disk import DiskFull
 
-FORMAT = 1
+FORMAT = 2
 # DuckDB passes on the system's words; a quota and a size limit stop us just as a full disk does.
 _FULL = ("No space left", "File too large", "Disk quota exceeded", "not enough disk space")
 
