@@ -18,23 +18,26 @@ async def receive(desk: Desk, request: Request, upload: str, offset: int) -> int
 
     Where the sender goes away in the middle, what arrived is kept, so that it can go on from there.
     """
-    held = bytearray()
-    limit = desk.settings.upload_limit
+    held, size, limit = list[bytes](), 0, desk.settings.upload_limit
+
+    async def seal() -> int:
+        data = b"".join(held)
+        held.clear()
+        return await to_thread.run_sync(desk.landing.append, upload, offset, data)
+
     try:
         async for piece in request.stream():
-            held += piece
-            if offset + len(held) > limit:
+            held.append(piece)
+            size += len(piece)
+            if offset + size > limit:
                 raise too_large(limit)
-            if len(held) >= PIECE:
-                offset = await to_thread.run_sync(desk.landing.append, upload, offset, bytes(held))
-                held.clear()
+            if size >= PIECE:
+                offset, size = await seal(), 0
     except ClientDisconnect:
         if held:
-            await to_thread.run_sync(desk.landing.append, upload, offset, bytes(held))
+            await seal()
         raise
-    if held:
-        offset = await to_thread.run_sync(desk.landing.append, upload, offset, bytes(held))
-    return offset
+    return await seal() if held else offset
 
 
 async def receive_whole(desk: Desk, request: Request, name: str) -> Segment:
