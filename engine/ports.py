@@ -59,6 +59,10 @@ class Chunk:
     `lines` is None. `raw(i)` gives a row's bytes as they stood in the source. `read` is what the piece
     physically holds: rows + faults. `columns` are the CSV's columns in order; `delimiter`, `quote`
     and `escape` its dialect.
+
+    A reader may take rows at their word where the database would stumble over any that is none:
+    `prove`, where there is one, looks at every row and gives the piece as it really is. Whoever reads
+    rows that carry one and meets an error, or another number of rows, reads the proven piece instead.
     """
 
     kind: Literal["csv", "lines", "parquet"]
@@ -73,11 +77,17 @@ class Chunk:
     escape: str = '"'
     raw: Callable[[Sequence[int]], list[bytes]] = field(default=lambda rows: [b"" for _ in rows])
     end: int = 0
+    prove: Callable[[], Chunk] | None = None
 
     @property
     def read(self) -> int:
         """Rows and faults together: what the source physically holds here."""
         return self.rows + len(self.faults)
+
+    @property
+    def proven(self) -> Chunk:
+        """The piece with every row looked at."""
+        return self if self.prove is None else self.prove()
 
 
 class Format(Protocol):

@@ -43,9 +43,12 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
         picked = [f"{identifier((f.path or (f.name,))[0])} AS {identifier(f.name)}" for f in fields]
         return f"SELECT {_list(picked, count)} FROM read_csv({literal(place)}, {options})"
     if chunk.kind == "lines":
-        size = max(_PLAIN_OBJECT, _longest(chunk))
-        lines = f"read_ndjson_objects({literal(place)}, maximum_object_size={size})"
-        return objects(lines, fields, count)
+        where = f"{literal(place)}, maximum_object_size={max(_PLAIN_OBJECT, _longest(chunk))}"
+        if chunk.prove is not None and _flat(fields):
+            columns = ", ".join(f"{literal(f.name)}: 'VARCHAR'" for f in fields)
+            relation = f"read_json({where}, format='newline_delimited', columns={{{columns}}})"
+            return f"SELECT {_list([identifier(f.name) for f in fields], count)} FROM {relation}"
+        return objects(f"read_ndjson_objects({where})", fields, count)
     picked = [f"CAST({identifier(f.name)} AS VARCHAR) AS {identifier(f.name)}" for f in fields]
     return f"SELECT {_list(picked, count)} FROM read_parquet({literal(place)})"
 
@@ -64,6 +67,16 @@ def objects(lines: str, fields: Sequence[SourceField], count: str = "") -> str:
         return f"SELECT {_list(picked, count)} FROM {lines}"
     inner = f"SELECT json, from_json(json, {literal(json.dumps(tree.spec()))}) AS _o FROM {lines}"
     return f"SELECT {_list(picked, count)} FROM ({inner})"
+
+
+def _flat(fields: Sequence[SourceField]) -> bool:
+    """Whether each field is a key of the object itself, so that DuckDB can pick them while it parses."""
+    names = {f.name.lower() for f in fields}
+    return (
+        bool(fields)
+        and len(names) == len(fields)
+        and all(f.name != RAW and (f.path or (f.name,)) == (f.name,) for f in fields)
+    )
 
 
 class _Tree:

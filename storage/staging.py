@@ -82,9 +82,39 @@ def stage(
     """Read a chunk through the plan into tables called after `name`.
 
     `fields` are the source's fields by name. RowsWentMissing where DuckDB read another number of rows
-    than the reader counted: that would be a silent loss.
+    than the reader counted: that would be a silent loss. A chunk whose reader took its rows at their
+    word is read again, proven, where the first reading shows that it was wrong to.
     """
+    try:
+        return _stage(cursor, plan, fields, chunk, name)
+    except (duckdb.Error, RowsWentMissing):
+        if chunk.prove is None:
+            raise
+    return _stage(cursor, plan, fields, chunk.proven, name)
+
+
+def _stage(
+    cursor: DuckDBPyConnection, plan: Plan, fields: Mapping[str, SourceField], chunk: Chunk, name: str
+) -> Staged:
     tables: list[str] = []
+    try:
+        return _lightened(cursor, _read(cursor, plan, fields, chunk, name, tables))
+    except (duckdb.Error, RowsWentMissing) as error:
+        for table in tables:
+            cursor.execute(f"DROP TABLE IF EXISTS {table}")
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise MemoryFull from error
+        raise
+
+
+def _read(
+    cursor: DuckDBPyConnection,
+    plan: Plan,
+    fields: Mapping[str, SourceField],
+    chunk: Chunk,
+    name: str,
+    tables: list[str],
+) -> Staged:
     if chunk.lines is not None:
         arrow = pa.table({"line": pa.array(chunk.lines, pa.int64())})
         _create(cursor, tables, f"{name}_lines", "SELECT line FROM arriving", arriving=arrow)
@@ -94,10 +124,8 @@ def stage(
             relation = scan.source(chunk, place, _wanted(branch, fields), ordinal=branch.fan_out)
             one, read = _apply(cursor, tables, branch, relation, name)
             _expect(chunk, read)
-            staged = Staged(name, chunk, (one,), 0, tuple(tables))
-        else:
-            staged = _route(cursor, plan, fields, chunk, place, name, tables)
-    return _lightened(cursor, staged)
+            return Staged(name, chunk, (one,), 0, tuple(tables))
+        return _route(cursor, plan, fields, chunk, place, name, tables)
 
 
 def _lightened(cursor: DuckDBPyConnection, staged: Staged) -> Staged:
@@ -110,7 +138,7 @@ def _lightened(cursor: DuckDBPyConnection, staged: Staged) -> Staged:
     blocked = {int(row) for b in staged.branches for row in ordinals(cursor, b, b.blocked)[0]}
     wanted = sorted(blocked)
     raws = dict(zip(wanted, staged.chunk.raw(wanted), strict=True))
-    light = replace(staged.chunk, data=b"", raw=lambda rows: [raws[row] for row in rows])
+    light = replace(staged.chunk, data=b"", raw=lambda rows: [raws[row] for row in rows], prove=None)
     return replace(staged, chunk=light)
 
 
@@ -224,12 +252,6 @@ def _create(
         cursor.register("arriving", arriving)
     try:
         cursor.execute(f"CREATE TABLE stage.{name} AS {select}")
-    except duckdb.Error as error:
-        for table in tables:
-            cursor.execute(f"DROP TABLE IF EXISTS {table}")
-        if isinstance(error, duckdb.OutOfMemoryException):
-            raise MemoryFull from error
-        raise
     finally:
         if arriving is not None:
             cursor.unregister("arriving")

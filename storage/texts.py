@@ -61,7 +61,7 @@ def hold(
     table = f"stage.{scan.identifier(name)}"
     cursor.execute(f"CREATE OR REPLACE TABLE {table} ({columns}{', ' if columns else ''}_line BIGINT)")
     rows, read, faults, complete = 0, 0, list[Fault](), True
-    for chunk in chunks:
+    for chunk in (c.proven for c in chunks):
         if rows >= most:
             complete = False
             break

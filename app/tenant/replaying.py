@@ -93,7 +93,8 @@ def chunks_of(shape: Shape, form: str, rejects: Sequence[Reject]) -> Iterator[Ch
     pieces = [p.rstrip(b"\r\n") for p in pieces]
     starts = np.cumsum([1, *(p.count(b"\n") + 1 for p in pieces[:-1])])
     origin = np.array([r.line for r in rejects], np.int64)
-    for chunk in FORMATS[name].read(io.BytesIO(b"\n".join(pieces) + b"\n"), _as_written(shape, name)):
+    stream = io.BytesIO(b"\n".join(pieces) + b"\n")
+    for chunk in (c.proven for c in FORMATS[name].read(stream, _as_written(shape, name))):
         at = chunk.lines if chunk.lines is not None else np.arange(chunk.rows) + chunk.first_line
         faults = [Fault(int(_origin(starts, origin, f.line)), f.raw, f.reason) for f in chunk.faults]
         yield replace(chunk, lines=_origin(starts, origin, at), faults=tuple(faults))

@@ -117,7 +117,7 @@ def _at_line(
     if segment.size > _LOOK_FAR:
         return None
     with desk.landing.open(segment) as stream:
-        for chunk in reader(shape).read(stream, shape):
+        for chunk in (c.proven for c in reader(shape).read(stream, shape)):
             for fault in chunk.faults:
                 if fault.line == line:
                     return fault.raw, None

@@ -125,6 +125,7 @@ def _moved(chunk: Chunk, lines: int) -> Chunk:
         first_line=chunk.first_line + lines,
         lines=None if chunk.lines is None else chunk.lines + lines,
         faults=tuple(replace(fault, line=fault.line + lines) for fault in chunk.faults),
+        prove=None if chunk.prove is None else lambda: _moved(chunk.proven, lines),
     )
 
 

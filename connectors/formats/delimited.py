@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from connectors.formats.header import unique
-from connectors.formats.lines import LINE_LIMIT, Block, Lines, blocks, fill
+from connectors.formats.lines import LINE_LIMIT, Block, Bytes, Lines, blocks, fill
 from connectors.formats.proof import proven
 from connectors.formats.rows import Broken, Quoting, Row, miscount, split
 from connectors.formats.text import Text, blank, decoded, encoding_of, level, starts
@@ -70,7 +70,9 @@ class _Reader:
         """One chunk of one block; says on the block how much of it was used."""
         if block.huge:
             self.to_skip = max(self.to_skip - 1, 0)
-            fault = Fault(block.first_line, block.data, "a line too long to read; this is its beginning")
+            fault = Fault(
+                block.first_line, bytes(block.data), "a line too long to read; this is its beginning"
+            )
             end = block.offset + block.consumed
             return Chunk("csv", b"", 0, block.first_line, faults=(fault,), columns=self.columns, end=end)
         text = decoded(block.data, self.encoding)
@@ -153,7 +155,7 @@ class _Spread:
             bad,
             start,
         )
-        self.parts: list[bytes] = []
+        self.parts: list[Bytes] = []
         self.firsts: list[np.ndarray] = []
         self.lasts: list[np.ndarray] = []
         self.faults: list[tuple[int, str]] = []
@@ -263,7 +265,7 @@ class _Spread:
         )
 
 
-def header_row(data: bytes, lines: Lines, line: int, how: Quoting) -> tuple[list[str], int]:
+def header_row(data: Bytes, lines: Lines, line: int, how: Quoting) -> tuple[list[str], int]:
     """The cells of the row at a line, however many, and the last line they stand on."""
     found = split(data, lines, line, replace(how, width=0), len(lines))
     if isinstance(found, Row):

@@ -303,7 +303,7 @@ def as_lines(batch: Batch) -> bytes | bytearray:
     if len(gaps) and (gaps.min() < 1 or gaps.max() > 64):
         pieces = [batch.data[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
         return b"\n".join(p.replace(b"\n", b" ").replace(b"\r", b" ") for p in pieces) + b"\n"
-    text = bytearray(batch.data[begin:end])
+    text = bytearray(memoryview(batch.data)[begin:end])
     text += b"\n"
     units = np.frombuffer(text, np.uint8)[:-1]
     if b"\n" in batch.data or b"\r" in batch.data:

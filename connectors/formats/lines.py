@@ -7,12 +7,14 @@ a line's bytes are always a plain slice of the source.
 from __future__ import annotations
 
 import codecs
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
+Bytes = bytes | bytearray
 LINE_LIMIT = 1_900_000  # DuckDB refuses CSV lines over 2,000,000 bytes
 KEPT_OF_A_HUGE_LINE = 1 << 16
 _RUNAWAY = 1 << 24
@@ -57,6 +59,18 @@ def fill(stream: BinaryIO, size: int) -> bytes:
     return b"".join(parts)
 
 
+def filled(stream: BinaryIO, carry: bytes, size: int) -> bytearray:
+    """`carry` and then exactly `size` bytes of the stream, fewer only at its end; no byte is copied twice."""
+    data = bytearray(len(carry) + size)
+    data[: len(carry)] = carry
+    got = len(carry)
+    with memoryview(data) as view:
+        while got < len(data) and (more := cast(io.BufferedIOBase, stream).readinto(view[got:])):
+            got += more
+    del data[got:]
+    return data
+
+
 @dataclass(frozen=True)
 class Lines:
     """Byte offsets of each line's start, of the end of its text, and of the next line's start."""
@@ -69,7 +83,7 @@ class Lines:
         return len(self.starts)
 
 
-def lines_of(data: bytes | bytearray, kind: np.dtype[np.unsignedinteger] = _BYTES) -> Lines:
+def lines_of(data: Bytes, kind: np.dtype[np.unsignedinteger] = _BYTES) -> Lines:
     """All lines of a block; text after the last line end is a line too."""
     width = kind.itemsize
     whole = len(data) // width * width
@@ -94,7 +108,7 @@ def lines_of(data: bytes | bytearray, kind: np.dtype[np.unsignedinteger] = _BYTE
     return Lines(starts.astype(np.int64), ends.astype(np.int64), nexts.astype(np.int64))
 
 
-def cut(data: bytes, width: int = 1, encoding: str = "utf-8") -> int:
+def cut(data: Bytes, width: int = 1, encoding: str = "utf-8") -> int:
     """Where the last whole line of a block ends, 0 if it holds none.
 
     A CR at the very end may be half of a CR LF, so it does not count.
@@ -116,7 +130,7 @@ class Block:
     `huge` is set instead of lines for one line too long to hold: `data` is its beginning.
     """
 
-    data: bytes
+    data: Bytes
     offset: int
     first_line: int
     last: bool
@@ -140,14 +154,13 @@ def blocks(
     ended, want, first_line, most = False, size, 1, _CROWDED
     while True:
         asked = max(want - len(carry), size // 4 if len(carry) < size else 0)
-        fresh = b"" if ended else fill(stream, asked)
-        ended = ended or len(fresh) < asked
-        data = carry + fresh if carry else fresh
+        data = bytearray(carry) if ended else filled(stream, carry, asked)
+        ended = ended or len(data) < len(carry) + asked
         if not data:
             return
         stop = len(data) if ended else cut(data, width, encoding)
         if not stop:
-            carry = data
+            carry = bytes(data)
             if len(carry) < _RUNAWAY:
                 want = len(carry) * 2
                 continue
@@ -158,19 +171,22 @@ def blocks(
             continue
         uncrowded = _uncrowded(data, stop, most, width, encoding)
         stop, last = uncrowded or stop, ended and not uncrowded
-        block = Block(data[:stop] if stop < len(data) else data, offset, first_line, last)
+        rest = bytes(memoryview(data)[stop:])
+        del data[stop:]
+        block = Block(data, offset, first_line, last)
         yield block
+        carry = bytes(memoryview(data)[block.consumed :]) + rest
         if block.consumed == 0 and not last:
-            carry, want, most = data, max(len(data) * 2, want), most * 2
+            want, most = max(len(carry) * 2, want), most * 2
             continue
-        carry, want, most = data[block.consumed :], size, _CROWDED
+        want, most = size, _CROWDED
         offset += block.consumed
         first_line += block.lines_used
         if ended and not carry:
             return
 
 
-def _uncrowded(data: bytes, stop: int, most: int, width: int, encoding: str) -> int:
+def _uncrowded(data: Bytes, stop: int, most: int, width: int, encoding: str) -> int:
     """Where to cut a block that holds many more lines than `most`, 0 where it does not."""
     lines, step = 0, 1 << 20
     for at in range(step, stop, step):
@@ -196,7 +212,7 @@ def _skip_line(stream: BinaryIO, data: bytes, width: int, encoding: str) -> tupl
     return length, b""
 
 
-def cut_first(data: bytes, width: int, encoding: str) -> int:
+def cut_first(data: Bytes, width: int, encoding: str) -> int:
     """Where the first line of a block ends, 0 if it does not."""
     table = lines_of(data, unit(encoding))
     if not len(table) or int(table.nexts[0]) >= len(data):

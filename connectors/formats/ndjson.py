@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -10,7 +10,7 @@ import orjson
 
 from connectors.formats.json_lines import all_objects, depth, fields_of, reason, too_deep
 from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES
-from connectors.formats.lines import Block, Lines, blocks, bom, fill, lines_of
+from connectors.formats.lines import Block, Bytes, Lines, blocks, bom, fill, lines_of
 from engine.model import Shape
 from engine.ports import Chunk, Fault
 
@@ -75,12 +75,37 @@ def sampled(stream: BinaryIO) -> tuple[list[dict[str, object]], int]:
 def _read(block: Block) -> Chunk:
     if block.huge:
         fault = Fault(
-            block.first_line, block.data, f"longer than {OBJECT_BYTES:,} bytes; this is its beginning"
+            block.first_line, bytes(block.data), f"longer than {OBJECT_BYTES:,} bytes; this is its beginning"
         )
         return Chunk("lines", b"", 0, block.first_line, faults=(fault,), end=block.offset + block.consumed)
     lines = lines_of(block.data)
     block.consumed, block.lines_used = len(block.data), len(lines)
-    faults = _faults(block.data, lines)
+    if _plausible(block.data, lines):
+        return _chunk(block, lines, None, prove=lambda: _proven(block, lines))
+    return _proven(block, lines)
+
+
+def _plausible(data: Bytes, lines: Lines) -> bool:
+    """Whether every line begins like an object, and none is one that the database must not see."""
+    return (
+        bool((np.frombuffer(data, np.uint8)[lines.starts] == 123).all())
+        and not len(too_deep(data, lines))
+        and int((lines.ends - lines.starts).max()) <= OBJECT_BYTES - 4096
+        and not _lone_return(data)
+    )
+
+
+def _lone_return(data: Bytes) -> bool:
+    return b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
+
+
+def _proven(block: Block, lines: Lines) -> Chunk:
+    return _chunk(block, lines, _faults(block.data, lines))
+
+
+def _chunk(
+    block: Block, lines: Lines, faults: dict[int, str] | None, prove: Callable[[], Chunk] | None = None
+) -> Chunk:
     if faults is None:
         rows, data = np.arange(len(lines)), block.data
     else:
@@ -103,21 +128,22 @@ def _read(block: Block) -> Chunk:
         ),
         raw=_raw(block.data, lines, rows),
         end=block.offset + block.consumed,
+        prove=prove,
     )
 
 
-def _raw(data: bytes, lines: Lines, rows: np.ndarray):  # type: ignore[no-untyped-def]
+def _raw(data: Bytes, lines: Lines, rows: np.ndarray):  # type: ignore[no-untyped-def]
     def raw(wanted: Sequence[int]) -> list[bytes]:
         return [_line(data, lines, int(rows[i])) for i in wanted]
 
     return raw
 
 
-def _line(data: bytes, lines: Lines, index: int) -> bytes:
-    return data[int(lines.starts[index]) : int(lines.ends[index])]
+def _line(data: Bytes, lines: Lines, index: int) -> bytes:
+    return bytes(data[int(lines.starts[index]) : int(lines.ends[index])])
 
 
-def kept(data: bytes | bytearray, lines: Lines, mask: np.ndarray) -> bytes:
+def kept(data: Bytes, lines: Lines, mask: np.ndarray) -> bytes:
     """The lines under the mask, joined; CR, a blank to JSON, becomes LF."""
     edges = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
     begins, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
@@ -126,7 +152,7 @@ def kept(data: bytes | bytearray, lines: Lines, mask: np.ndarray) -> bytes:
     return joined.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in joined else joined
 
 
-def _faults(data: bytes, lines: Lines) -> dict[int, str] | None:
+def _faults(data: Bytes, lines: Lines) -> dict[int, str] | None:
     """None where every line is an object; else the lines to leave out: why, or "" for blank ones."""
     found: dict[int, str] = {}
     for line in too_deep(data, lines).tolist():
@@ -134,8 +160,7 @@ def _faults(data: bytes, lines: Lines) -> dict[int, str] | None:
             found[line] = f"nested more than {NESTING} levels deep"
     for line in np.flatnonzero(lines.ends - lines.starts > OBJECT_BYTES - 4096).tolist():
         found[line] = f"longer than {OBJECT_BYTES:,} bytes"
-    alone = b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
-    if not found and not alone and all_objects(data, len(lines)):
+    if not found and not _lone_return(data) and all_objects(data, len(lines)):
         return None
     for line in range(len(lines)):
         text = _line(data, lines, line)

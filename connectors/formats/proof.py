@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from connectors.formats.lines import Lines
+from connectors.formats.lines import Bytes, Lines
 
 _LF, _SPACE = 10, 32
 
 
-def proven(data: bytes, lines: Lines, delimiter: int, quote: int, width: int) -> np.ndarray | None:
+def proven(data: Bytes, lines: Lines, delimiter: int, quote: int, width: int) -> np.ndarray | None:
     """For each line whether it is a row of `width` columns as it stands; None if all are.
 
     `data` has no lone CR. `delimiter` and `quote` are byte values, -1 for none.

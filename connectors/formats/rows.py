@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connectors.formats.lines import LINE_LIMIT, Lines
+from connectors.formats.lines import LINE_LIMIT, Bytes, Lines
 
 ROW_LINES = 500
 _BLANKS = b" \t"
@@ -59,13 +59,13 @@ class _Unclosed(Exception):
         self.at = at
 
 
-def split(data: bytes, lines: Lines, index: int, how: Quoting, stop_line: int) -> Row | Broken:
+def split(data: Bytes, lines: Lines, index: int, how: Quoting, stop_line: int) -> Row | Broken:
     """The row that starts on line `index`; it may run up to, not into, line `stop_line`.
 
     `stop_line` is where the block or the reach of a quoted field ends.
     """
     if how.width == 1 and not how.quote:
-        return Row([data[lines.starts[index] : lines.ends[index]]], index)
+        return Row([bytes(data[lines.starts[index] : lines.ends[index]])], index)
     limit = min(stop_line, index + ROW_LINES)
     try:
         fields, last = _fields(data, lines, index, how, limit)
@@ -87,7 +87,7 @@ def miscount(found: int, width: int) -> str:
     return f"too {'few' if found < width else 'many'} columns: {found} of {width}"
 
 
-def _fields(data: bytes, lines: Lines, index: int, how: Quoting, limit: int) -> tuple[list[bytes], int]:
+def _fields(data: Bytes, lines: Lines, index: int, how: Quoting, limit: int) -> tuple[list[bytes], int]:
     at, end, first = int(lines.starts[index]), int(lines.ends[index]), index
     fields: list[bytes] = []
     while True:
@@ -108,17 +108,17 @@ def _fields(data: bytes, lines: Lines, index: int, how: Quoting, limit: int) -> 
         at += len(how.delimiter)
 
 
-def _past_blanks(data: bytes, at: int, end: int, delimiter: bytes) -> int:
+def _past_blanks(data: Bytes, at: int, end: int, delimiter: bytes) -> int:
     while at < end and data[at] in _BLANKS and data[at : at + 1] != delimiter:
         at += 1
     return at
 
 
-def _unquoted(data: bytes, at: int, end: int, how: Quoting) -> tuple[bytes, int, bool]:
+def _unquoted(data: Bytes, at: int, end: int, how: Quoting) -> tuple[bytes, int, bool]:
     """An unquoted field: (value, where it ends, whether another follows)."""
     if not how.escape or how.escape == how.quote:
         stop = data.find(how.delimiter, at, end) if how.delimiter else -1
-        return data[at : stop if stop >= 0 else end], stop, stop >= 0
+        return bytes(data[at : stop if stop >= 0 else end]), stop, stop >= 0
     value = bytearray()
     while at < end:
         if data.startswith(how.escape, at) and at + 1 < end:
@@ -133,12 +133,12 @@ def _unquoted(data: bytes, at: int, end: int, how: Quoting) -> tuple[bytes, int,
 
 
 def _quoted(
-    data: bytes, at: int, lines: Lines, index: int, limit: int, how: Quoting
+    data: Bytes, at: int, lines: Lines, index: int, limit: int, how: Quoting
 ) -> tuple[bytes, int, int]:
     """A quoted field from after its opening quote: (value, position after the closing quote, its line)."""
     stop = min(int(lines.ends[limit - 1]), int(lines.starts[index]) + LINE_LIMIT)
     escape = how.escape if how.escape and how.escape != how.quote else b""
-    parts: list[bytes] = []
+    parts: list[Bytes] = []
     while True:
         close = data.find(how.quote, at, stop)
         if escape and (mark := data.find(escape, at, stop)) >= 0 and (close < 0 or mark < close):

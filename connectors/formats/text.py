@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from connectors.formats.lines import LINE_LIMIT, Lines, bom, lines_of, plain, unit
+from connectors.formats.lines import LINE_LIMIT, Bytes, Lines, bom, lines_of, plain, unit
 from engine.model import Dialect
 
 
@@ -14,19 +14,19 @@ from engine.model import Dialect
 class Text:
     """A block in UTF-8 beside its source: line i of one is line i of the other."""
 
-    data: bytes
+    data: Bytes
     lines: Lines
-    source: bytes
+    source: Bytes
     source_lines: Lines
     barriers: dict[int, str]
 
     def raw(self, first: int, last: int) -> bytes:
         """The source bytes from line `first` to line `last`, without the final line end."""
         begin, end = int(self.source_lines.starts[first]), int(self.source_lines.ends[last])
-        return self.source[begin : min(end, begin + (1 << 20))]
+        return bytes(self.source[begin : min(end, begin + (1 << 20))])
 
 
-def decoded(source: bytes, encoding: str) -> Text:
+def decoded(source: Bytes, encoding: str) -> Text:
     """The block in UTF-8; lines that cannot be, and lines no reader takes, become barriers."""
     kind = unit(encoding)
     source_lines = lines_of(source, kind)
@@ -60,7 +60,7 @@ def decoded(source: bytes, encoding: str) -> Text:
     return Text(data, lines, source, source_lines, barriers)
 
 
-def _line_by_line(source: bytes, lines: Lines, encoding: str, barriers: dict[int, str]) -> bytes:
+def _line_by_line(source: Bytes, lines: Lines, encoding: str, barriers: dict[int, str]) -> bytes:
     """UTF-8 of each line on its own; an undecodable one leaves an empty line and a barrier."""
     parts: list[bytes] = []
     for line, (begin, end) in enumerate(zip(lines.starts.tolist(), lines.ends.tolist(), strict=True)):
@@ -75,7 +75,7 @@ def _line_by_line(source: bytes, lines: Lines, encoding: str, barriers: dict[int
     return b"".join(part + b"\n" for part in parts)
 
 
-def level(text: Text) -> bytes:
+def level(text: Text) -> Bytes:
     """The text with each lone CR made LF, so that lines end in LF throughout."""
     stops = text.lines.nexts - 1
     units = np.frombuffer(text.data, np.uint8)
@@ -84,7 +84,7 @@ def level(text: Text) -> bytes:
         return text.data
     level = bytearray(text.data)
     np.frombuffer(level, np.uint8)[lone] = 10
-    return bytes(level)
+    return level
 
 
 def starts(text: Text, line: int, mark: bytes) -> bool:
