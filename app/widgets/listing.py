@@ -9,17 +9,19 @@ import streamlit as st
 
 HTML = """<div class="wrap"><table></table><p class="none"></p></div>"""
 CSS = """
-.wrap { font: 400 13px/1.45 var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; overflow: auto; }
+.wrap { position: relative; font: 400 13px/1.45 var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; overflow: auto; }
 table { border-collapse: collapse; width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-thead th { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
+thead :is(th, td) { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
 td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: var(--cell, 320px); box-sizing: border-box; }
 tr:last-child td { border-bottom: 0; } .r { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; white-space: nowrap; }
 a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }
+.wrap:focus-visible { outline: 2px solid var(--accent-text); outline-offset: -2px; }
 .sub { display: block; color: var(--muted); font-size: 12px; line-height: 16px; } .b { font-weight: 600; }
+td span, td a { unicode-bidi: plaintext; text-align: inherit; }
 .cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: block; max-width: 100%; }
 .muted { color: var(--muted); } .bad { color: var(--bad-text); } .wait { color: var(--wait-text); } .ok { color: var(--ok-text); } .mono { font-family: var(--mono); font-size: 12px; white-space: pre; font-feature-settings: normal; }
 td.changed { background: var(--changed); color: var(--changed-text); } td.changed .sub { color: inherit; opacity: .8; }
@@ -37,38 +39,106 @@ JS = """
 export default function ({ data, parentElement: root, setTriggerValue }) {
   const el = (tag, cls, text) => { const e = document.createElement(tag); if (cls) e.className = cls; if (text !== undefined) e.textContent = text; return e; };
   const wrap = root.querySelector('.wrap'), table = root.querySelector('table'), none = root.querySelector('.none');
+  // What stands in the page stays there: a rerun touches only what is new, so focus, scroll and a text being marked are kept.
+  const kept = wrap.kept ??= start();
+  kept.tell = setTriggerValue;
+  const all = JSON.stringify(data);
+  if (kept.all === all) return;
+  kept.all = all;
   wrap.style.maxHeight = data.height ? data.height + 'px' : ''; wrap.style.setProperty('--cell', data.cell + 'px');
-  wrap.tabIndex = data.height ? 0 : -1; wrap.setAttribute('role', 'region'); wrap.setAttribute('aria-label', data.name);
-  const kept = wrap.scrollTop;
-  const open = (id, e) => { if (e.metaKey || e.ctrlKey || e.shiftKey) return; e.preventDefault(); e.stopPropagation(); setTriggerValue('opened', id); };
-  function fill(td, c, row, first) {
+  none.textContent = data.rows.length ? '' : data.none; none.hidden = data.rows.length > 0;
+  if (table.caption?.textContent !== data.name) { table.caption?.remove(); table.prepend(el('caption', '', data.name)); }
+  columns(); rows(); kept.measure();
+
+  function start() {
+    const kept = { rows: new Map(), columns: '', rowsOf: el('tbody'), selected: '' };
+    table.append(kept.rowsOf);
+    table.addEventListener('click', e => {
+      const tr = e.target.closest('tbody tr'), row = tr?.row;
+      if (!row) return;
+      const act = e.target.closest('button.act');
+      if (act) { kept.tell('acted', { row: row.id, act: act.dataset.act }); return; }
+      const inside = e.target.closest('a[href]');
+      if (!row.go || (inside && !inside.classList.contains('name')) || e.metaKey || e.ctrlKey || e.shiftKey || e.defaultPrevented) return;
+      // Whoever marks text in a row does not want to leave.
+      if (!inside && String(root.getRootNode().getSelection?.() || getSelection())) return;
+      e.preventDefault(); kept.tell('opened', row.id);
+    });
+    // Up and down go from row to row at the same place, so that a long list need not be tabbed through.
+    table.addEventListener('keydown', e => {
+      if (e.key !== 'ArrowDown' && e.key !== 'ArrowUp') return;
+      const tr = e.target.closest('tbody tr'); if (!tr) return;
+      const at = stops(tr).indexOf(e.target), step = e.key === 'ArrowDown' ? 'nextElementSibling' : 'previousElementSibling';
+      let to = tr[step]; while (to && !stops(to).length) to = to[step];
+      if (at < 0 || !to) return;
+      e.preventDefault(); const found = stops(to); found[Math.min(at, found.length - 1)].focus();
+    });
+    // What scrolls can be scrolled by keyboard; what does not is no stop on the way.
+    kept.measure = () => {
+      const scrolls = wrap.scrollHeight > wrap.clientHeight + 1 || wrap.scrollWidth > wrap.clientWidth + 1;
+      if (scrolls) { wrap.tabIndex = 0; wrap.setAttribute('role', 'region'); wrap.setAttribute('aria-label', table.caption?.textContent || ''); }
+      else { wrap.removeAttribute('tabindex'); wrap.removeAttribute('role'); wrap.removeAttribute('aria-label'); }
+    };
+    new ResizeObserver(kept.measure).observe(wrap);
+    return kept;
+  }
+  function stops(tr) { return [...tr.querySelectorAll('a[href], button')]; }
+  function columns() {
+    const shown = data.rows.length && data.columns.some(c => c.label), sign = shown ? JSON.stringify(data.columns) : '';
+    if (sign === kept.columns) return;
+    kept.columns = sign; table.tHead?.remove();
+    if (!shown) return;
+    const tr = el('tr'), head = el('thead'); head.append(tr);
+    for (const c of data.columns) {
+      const th = el(c.label ? 'th' : 'td', c.right ? 'r' : '', c.label); if (c.label) th.scope = 'col';
+      if (c.width) th.style.width = c.width; if (c.hint) th.title = c.hint; tr.append(th);
+    }
+    table.insertBefore(head, kept.rowsOf);
+  }
+  function rows() {
+    const body = kept.rowsOf, focused = root.getRootNode().activeElement || document.activeElement;
+    const held = focused?.closest?.('tbody tr'), place = held && body.contains(held) ? { row: held, at: stops(held).indexOf(focused), index: held.sectionRowIndex } : null;
+    const before = kept.rows, sides = JSON.stringify(data.columns.map(c => [c.right, c.width])); kept.rows = new Map();
+    let next = body.firstElementChild;
+    for (const row of data.rows) {
+      let name = row.id; while (kept.rows.has(name)) name += '\\u0000';
+      const sign = sides + JSON.stringify(row);
+      let tr = before.get(name);
+      if (!tr) tr = el('tr');
+      if (tr.sign !== sign) { tr.sign = sign; tr.row = row; tr.replaceChildren(...row.cells.map((c, i) => cell(c, row, i))); tr.classList.toggle('go', row.go); }
+      const on = row.id === data.selected; tr.classList.toggle('on', on);
+      if (on) tr.setAttribute('aria-current', 'true'); else tr.removeAttribute('aria-current');
+      if (tr === next) next = next.nextElementSibling; else body.insertBefore(tr, next);
+      before.delete(name); kept.rows.set(name, tr);
+    }
+    for (const tr of before.values()) tr.remove();
+    if (data.selected !== kept.selected) { kept.selected = data.selected; show(kept.rows.get(data.selected)); }
+    if (place && place.at >= 0 && !(place.row.isConnected && focused.isConnected)) {
+      const tr = place.row.isConnected ? place.row : body.rows[Math.min(place.index, body.rows.length - 1)];
+      const found = tr ? stops(tr) : []; (found[Math.min(place.at, found.length - 1)] || wrap).focus({ preventScroll: true });
+    }
+  }
+  function show(tr) {
+    if (!tr) return;
+    const top = tr.offsetTop - (table.tHead?.offsetHeight || 0), end = tr.offsetTop + tr.offsetHeight - wrap.clientHeight;
+    if (top < wrap.scrollTop) wrap.scrollTop = top; else if (end > wrap.scrollTop) wrap.scrollTop = end;
+  }
+  function cell(c, row, i) {
+    const column = data.columns[i] || {}, td = el('td', column.right ? 'r' : '');
+    if (column.width) td.style.width = column.width;
     if (c.cls) td.classList.add(c.cls);
     if (c.hint) td.title = c.hint;
-    if (c.ledger) { const g = el('span', 'lg'); c.ledger.forEach((n, i) => { if (n) { const p = el('i', 'c' + i); p.style.flex = n + ' 0 0'; g.append(p); } }); td.append(g); return; }
-    if (c.spark) { const g = el('span', 'spark'), m = Math.max(...c.spark, 1); c.spark.forEach(n => { const p = el('i'); p.style.height = Math.round(100 * n / m) + '%'; g.append(p); }); td.append(g); return; }
-    if (c.span) { const g = el('span', 'gantt'), p = el('i'); p.style.left = 100 * c.span[0] + '%'; p.style.width = 100 * (c.span[1] - c.span[0]) + '%'; g.append(p); td.append(g); return; }
-    if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return; }
-    if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.onclick = e => { e.stopPropagation(); setTriggerValue('acted', { row: row.id, act: c.act }); }; td.append(b); }
+    if (c.ledger) { const g = el('span', 'lg'); c.ledger.forEach((n, i) => { if (n) { const p = el('i', 'c' + i); p.style.flex = n + ' 0 0'; g.append(p); } }); td.append(g); return td; }
+    if (c.spark) { const g = el('span', 'spark'), m = Math.max(...c.spark, 1); c.spark.forEach(n => { const p = el('i'); p.style.height = Math.round(100 * n / m) + '%'; g.append(p); }); td.append(g); return td; }
+    if (c.span) { const g = el('span', 'gantt'), p = el('i'); p.style.left = 100 * c.span[0] + '%'; p.style.width = 100 * (c.span[1] - c.span[0]) + '%'; g.append(p); td.append(g); return td; }
+    if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return td; }
+    if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.dataset.act = c.act; td.append(b); }
     else if (c.chip) td.append(el('span', 'chip ' + c.chip, c.text));
-    else if (first && row.go) { const a = el('a', 'name ' + (c.wrap ? 'wrap' : 'cut'), c.text); a.href = row.href || '#'; a.onclick = e => open(row.id, e); td.append(a); }
+    else if (i === 0 && row.go) { const a = el('a', 'name ' + (c.wrap ? 'wrap' : 'cut'), c.text); a.href = row.href || '#'; td.append(a); }
     else td.append(el('span', (c.tone || '') + (c.wrap ? '' : ' cut'), c.text));
     if (c.sub) td.append(el('span', 'sub' + (c.wrap ? '' : ' cut'), c.sub));
+    return td;
   }
-  table.replaceChildren(); none.textContent = data.rows.length ? '' : data.none; none.hidden = data.rows.length > 0;
-  table.append(el('caption', '', data.name));
-  if (data.rows.length && data.columns.some(c => c.label)) {
-    const tr = el('tr'); for (const c of data.columns) { const th = el('th', c.right ? 'r' : '', c.label); th.scope = 'col'; if (c.width) th.style.width = c.width; if (c.hint) th.title = c.hint; tr.append(th); }
-    const head = el('thead'); head.append(tr); table.append(head);
-  }
-  const body = el('tbody');
-  for (const row of data.rows) {
-    const tr = el('tr', (row.go ? 'go ' : '') + (row.id === data.selected ? 'on' : ''));
-    if (row.go) tr.onclick = e => open(row.id, e);
-    if (row.id === data.selected) tr.setAttribute('aria-current', 'true');
-    row.cells.forEach((c, i) => { const td = el('td', data.columns[i].right ? 'r' : ''); if (data.columns[i].width) td.style.width = data.columns[i].width; fill(td, c, row, i === 0); tr.append(td); });
-    body.append(tr);
-  }
-  table.append(body); wrap.scrollTop = kept;
 }
 """
 _listing = st.components.v2.component("spire_listing", html=HTML, css=CSS, js=JS)
