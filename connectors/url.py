@@ -1,43 +1,19 @@
-"""A file at a URL, fetched when it has changed. http and https only; redirects are checked one by one."""
+"""A file at a URL, fetched when it has changed. http and https only."""
 
 from __future__ import annotations
 
-import io
-import ssl
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
-import httpcore
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import NoSuchHost, NotAllowed, Resolve, checked, resolve
 from connectors.registry import Reach, connector
-from engine.errors import Retry, SpireError, Stop
+from connectors.web import Web, body_of, port_of, refuse
+from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
-
-REDIRECTS = 5
-_CONNECT = 15.0
-
-
-class Unreachable(Retry):
-    """The source did not answer. We will try again at the next run."""
-
-
-class Turned(Stop):
-    """The source refused the request."""
-
-
-class TooMuch(Stop):
-    """The source sent more than this source's limit allows."""
-
-
-class TooSlow(Retry):
-    """The source took longer than this source's limit allows. We will try again at the next run."""
 
 
 @connector(
@@ -71,13 +47,14 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, address, answer."""
     host = urlsplit(config.url).hostname or ""
     try:
-        addresses = checked(host, _port(config.url), reach.hosts)
+        addresses = checked(host, port_of(config.url), reach.hosts)
     except (NotAllowed, NoSuchHost) as error:
         yield Stage("address", False, error.title + " " + error.where, error.action)
         return
     yield Stage("address", True, f"{host} is {addresses[0]}")
     try:
-        with _answer(config, None, reach, resolve) as response:
+        with _web(config, reach, resolve).answer(config.url) as response:
+            refuse(response.status_code, config.url)
             size = response.headers.get("content-length", "unknown")
             yield Stage(
                 "answer", True, f"{response.status_code}, {size} bytes, {_media(response) or 'no type given'}"
@@ -95,7 +72,8 @@ def read(
     config: Config, since: Cursor | None, reach: Reach, resolver: Resolve = resolve
 ) -> Iterator[Payload]:
     """The file, unless the server says it is the one we have."""
-    with _answer(config, since, reach, resolver) as response:
+    with _web(config, reach, resolver).answer(config.url, _known(since)) as response:
+        refuse(response.status_code, str(response.url))
         if response.status_code == 304:
             return
         cursor: Cursor = {
@@ -103,106 +81,13 @@ def read(
             for name, header in (("etag", "etag"), ("modified", "last-modified"))
             if header in response.headers
         }
-        body = _Body(response.iter_raw(1 << 20), config.size_limit, time.monotonic() + config.time_limit)
-        stream = cast(BinaryIO, io.BufferedReader(body, 1 << 20))
+        stream = body_of(response, config.size_limit, config.time_limit)
         yield Payload(_name(str(response.url), config.url), stream, cursor, _media(response))
 
 
-@contextmanager
-def _answer(
-    config: Config, since: Cursor | None, reach: Reach, resolver: Resolve
-) -> Iterator[httpx.Response]:
-    """The final answer, after redirects; every hop is resolved and checked anew."""
-    url, first = config.url, urlsplit(config.url)
-    for _ in range(REDIRECTS + 1):
-        here = urlsplit(url)
-        if here.scheme not in ("http", "https") or (first.scheme == "https" and here.scheme != "https"):
-            raise Turned(f"{_shown(url)}: redirected to an address that is not safe to follow.")
-        headers = {"accept-encoding": "identity", "user-agent": "phantom-spire"}
-        if (here.scheme, here.hostname, _port(url)) == (first.scheme, first.hostname, _port(config.url)):
-            headers |= _known(since) | (
-                {config.header: config.secret.get_secret_value()} if config.header else {}
-            )
-        addresses = checked(here.hostname or "", _port(url), reach.hosts, resolver)
-        try:
-            with (
-                httpx.Client(
-                    transport=_transport(addresses), timeout=httpx.Timeout(60.0, connect=_CONNECT)
-                ) as client,
-                client.stream("GET", url, headers=headers, follow_redirects=False) as response,
-            ):
-                if response.is_redirect and "location" in response.headers:
-                    url = urljoin(url, response.headers["location"])
-                    continue
-                _refuse(response, url)
-                yield response
-                return
-        except (httpx.TimeoutException, httpx.TransportError, httpcore.NetworkError, ssl.SSLError) as error:
-            raise Unreachable(f"{_shown(url)}: {type(error).__name__}.") from error
-        except httpx.InvalidURL as error:
-            raise Turned(_shown(url)) from error
-    raise Turned(f"{_shown(config.url)}: more than {REDIRECTS} redirects.")
-
-
-class _Pinned(httpcore.NetworkBackend):
-    """Connects to an address that was checked, whatever the name would resolve to by now."""
-
-    def __init__(self, addresses: list[str]) -> None:
-        self.addresses = addresses
-        self.inner = httpcore.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: object = None,
-    ) -> httpcore.NetworkStream:
-        """A connection to the first checked address that answers."""
-        for address in self.addresses[:-1]:
-            try:
-                return self.inner.connect_tcp(address, port, timeout, local_address)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return self.inner.connect_tcp(self.addresses[-1], port, timeout, local_address)
-
-
-def _transport(addresses: list[str]) -> httpx.HTTPTransport:
-    transport = httpx.HTTPTransport(trust_env=False)
-    # httpx has no setting for the backend; without it the name would be resolved a second time, unchecked.
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=ssl.create_default_context(), network_backend=_Pinned(addresses)
-    )
-    return transport
-
-
-class _Body(io.RawIOBase):
-    """The answer's bytes as they come, as many and as long as allowed."""
-
-    def __init__(self, pieces: Iterator[bytes], size: int, deadline: float) -> None:
-        self.pieces, self.left, self.deadline, self.held = pieces, size, deadline, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while not self.held:
-            try:
-                self.held = next(self.pieces)
-            except StopIteration:
-                return 0
-            except httpx.HTTPError as error:
-                raise Unreachable(f"The connection broke: {type(error).__name__}.") from error
-            self.left -= len(self.held)
-            if self.left < 0:
-                raise TooMuch(action="Raise the source's size limit if the file is meant to be that large.")
-            if time.monotonic() > self.deadline:
-                raise TooSlow
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
+def _web(config: Config, reach: Reach, resolver: Resolve) -> Web:
+    headers = {config.header: config.secret.get_secret_value()} if config.header else {}
+    return Web(config.url, reach, headers, resolver=resolver)
 
 
 def _known(since: Cursor | None) -> dict[str, str]:
@@ -212,26 +97,6 @@ def _known(since: Cursor | None) -> dict[str, str]:
         if since and isinstance(since.get(name), str):
             found[header] = str(since[name])
     return found
-
-
-def _refuse(response: httpx.Response, url: str) -> None:
-    code = response.status_code
-    if code == 429 or code >= 500:
-        raise Unreachable(f"{_shown(url)}: status {code}.")
-    if code >= 400:
-        action = "Check the header and its value." if code in (401, 403) else "Check the address."
-        raise Turned(f"{_shown(url)}: status {code}.", action=action)
-
-
-def _port(url: str) -> int:
-    parts = urlsplit(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _shown(url: str) -> str:
-    """The address without its query, which may hold a key."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
 
 
 def _name(final: str, given: str) -> str:

@@ -19,6 +19,7 @@ from connectors.addresses import NotAllowed, checked, is_public
 from connectors.folder import FolderClosed
 from connectors.formats import sniff
 from connectors.registry import Reach
+from connectors.web import TooMuch, TooSlow, Turned
 from engine.model import Source
 from engine.ports import Cursor
 from tests.connectors.reading import read
@@ -212,7 +213,7 @@ def test_a_redirect_inwards_is_refused(web: Web) -> None:
 def test_a_redirect_to_a_file_or_in_a_circle_is_refused(web: Web) -> None:
     web.moved |= {"/a": "file:///etc/passwd", "/b": "/b"}
     for path in ("/a", "/b"):
-        with pytest.raises(url.Turned):
+        with pytest.raises(Turned):
             taken(source("url", url=web.address + path), hosts=HERE)
 
 
@@ -264,19 +265,19 @@ def test_public_addresses_are_public() -> None:
 
 def test_more_than_the_limit_is_refused_as_it_comes(web: Web) -> None:
     web.files["/a"] = b"x" * 3_000_000
-    with pytest.raises(url.TooMuch):
+    with pytest.raises(TooMuch):
         taken(source("url", url=f"{web.address}/a", size_limit=1_000_000), hosts=HERE)
 
 
 def test_a_slow_answer_runs_out_of_time(web: Web) -> None:
     web.files["/a"] = b"x" * 3_000_000
     web.slow.add("/a")
-    with pytest.raises(url.TooSlow):
+    with pytest.raises(TooSlow):
         taken(source("url", url=f"{web.address}/a", time_limit=0.2), hosts=HERE)
 
 
 def test_what_goes_wrong_names_neither_query_nor_secret(web: Web) -> None:
-    with pytest.raises(url.Turned) as raised:
+    with pytest.raises(Turned) as raised:
         taken(source("url", url=f"{web.address}/no?key=s3cret"), hosts=HERE)
     assert "s3cret" not in str(raised.value)
     for wrong in ("ftp://example.com/x", "http://user:s3cret@example.com/x", "nothing"):

@@ -1,0 +1,272 @@
+"""Asking a web server on a source's behalf: checked addresses only, redirects one by one, limits, plain errors.
+
+A name is resolved once and the connection goes to a checked address. Credentials go to the origin they were
+given for and nowhere else, whatever a redirect says.
+"""
+
+from __future__ import annotations
+
+import io
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import BinaryIO, cast
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+import httpx
+
+from connectors.addresses import Resolve, checked, resolve
+from connectors.registry import Reach
+from engine.errors import Retry, Stop
+
+REDIRECTS = 5
+TRIES = 4
+# A server may ask us to wait; longer than this the run ends and the next one goes on.
+PATIENCE = 120.0
+_CONNECT = 15.0
+_READ = 60.0
+
+
+class Unreachable(Retry):
+    """The source did not answer. We will try again at the next run."""
+
+
+class Turned(Stop):
+    """The source refused the request."""
+
+
+class TooMuch(Stop):
+    """The source sent more than this source's limit allows."""
+
+
+class TooSlow(Retry):
+    """The source took longer than this source's limit allows. We will try again at the next run."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """How one source's server is asked: `headers` and `auth` go to the origin of `home` only.
+
+    `context` is the TLS context; None means the system's trust. `wait` sleeps, `resolver` finds addresses.
+    """
+
+    home: str
+    reach: Reach
+    headers: Mapping[str, str] = field(default_factory=dict)
+    auth: httpx.Auth | None = None
+    context: ssl.SSLContext | None = None
+    wait: Callable[[float], None] = time.sleep
+    resolver: Resolve = resolve
+
+    @contextmanager
+    def answer(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+        """The final answer to a GET, after redirects; every hop is resolved and checked anew.
+
+        Its body is still to be read. Errors: Unreachable, Turned, NotAllowed, NoSuchHost.
+        """
+        first = urlsplit(self.home)
+        given = url
+        for _ in range(REDIRECTS + 1):
+            here = urlsplit(url)
+            if here.scheme not in ("http", "https") or (first.scheme == "https" and here.scheme != "https"):
+                raise Turned(f"{shown(url)}: redirected to an address that is not safe to follow.")
+            sent = {"accept-encoding": "identity", "user-agent": "phantom-spire", **(headers or {})}
+            ours = origin(url) == origin(self.home)
+            addresses = checked(here.hostname or "", port_of(url), self.reach.hosts, self.resolver)
+            try:
+                with (
+                    httpx.Client(
+                        transport=_transport(addresses, self.context),
+                        timeout=httpx.Timeout(_READ, connect=_CONNECT),
+                    ) as client,
+                    client.stream(
+                        "GET",
+                        url,
+                        headers={**sent, **(self.headers if ours else {})},
+                        auth=self.auth if ours else None,
+                        follow_redirects=False,
+                    ) as response,
+                ):
+                    if response.is_redirect and "location" in response.headers:
+                        url = urljoin(url, response.headers["location"])
+                        continue
+                    yield response
+                    return
+            except (
+                httpx.TimeoutException,
+                httpx.TransportError,
+                httpcore.NetworkError,
+                ssl.SSLError,
+            ) as error:
+                raise Unreachable(f"{shown(url)}: {_said(error)}.") from error
+            except httpx.InvalidURL as error:
+                raise Turned(shown(url)) from error
+        raise Turned(f"{shown(given)}: more than {REDIRECTS} redirects.")
+
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None, *, most: int) -> Fetched:
+        """A whole answer of at most `most` bytes. Waits and asks again where the server says so or breaks off.
+
+        Any status under 400, and what `refuse` lets through, comes back. Errors as `answer`, and TooMuch.
+        """
+        for attempt in range(TRIES):
+            last = attempt == TRIES - 1
+            try:
+                with self.answer(url, headers) as response:
+                    pause = _asked_to_wait(response, attempt)
+                    if pause is not None and not last and pause <= PATIENCE:
+                        self.wait(pause)
+                        continue
+                    body = _all_of(response, most, url)
+                    return Fetched(response.status_code, response.headers, body, str(response.url))
+            except Unreachable:
+                if last:
+                    raise
+                self.wait(min(2.0**attempt, PATIENCE))
+        raise Unreachable(f"{shown(url)}: it asks us to wait.")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An answer held whole."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    url: str
+
+
+def refuse(status: int, url: str) -> None:
+    """Raise what a failing status means; let every other pass."""
+    if status == 429 or status >= 500:
+        raise Unreachable(f"{shown(url)}: status {status}.")
+    if status >= 400:
+        action = "Check the credentials." if status in (401, 403) else "Check the address."
+        raise Turned(f"{shown(url)}: status {status}.", action=action)
+
+
+def body_of(response: httpx.Response, size: int, seconds: float) -> BinaryIO:
+    """The answer's body as a stream of at most `size` bytes in at most `seconds`."""
+    body = _Body(response.iter_raw(1 << 20), size, time.monotonic() + seconds)
+    return cast(BinaryIO, io.BufferedReader(body, 1 << 20))
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port: who gets to see a credential."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), port_of(url)
+
+
+def port_of(url: str) -> int:
+    """The port an address names or means."""
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def shown(url: str) -> str:
+    """The address without its query and user, which may hold a key."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+
+
+def _asked_to_wait(response: httpx.Response, attempt: int) -> float | None:
+    """Seconds the server wants us to wait before asking again; None where it answered."""
+    if response.status_code not in (429, 502, 503, 504):
+        return None
+    told = response.headers.get("retry-after", "")
+    if told.isdigit():
+        return float(told)
+    with suppress(ValueError, TypeError):
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    return 2.0**attempt
+
+
+def _all_of(response: httpx.Response, most: int, url: str) -> bytes:
+    held = bytearray()
+    try:
+        for piece in response.iter_bytes(1 << 18):
+            held += piece
+            if len(held) > most:
+                raise TooMuch(f"{shown(url)}: more than {most:,} bytes in one answer.")
+    except httpx.HTTPError as error:
+        raise Unreachable(f"{shown(url)}: the connection broke ({type(error).__name__}).") from error
+    announced = response.headers.get("content-length", "")
+    if announced.isdigit() and "content-encoding" not in response.headers and len(held) != int(announced):
+        raise Unreachable(f"{shown(url)}: it broke off after {len(held):,} of {int(announced):,} bytes.")
+    return bytes(held)
+
+
+def _said(error: Exception) -> str:
+    """What an error of the transport means, in words."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return "nobody answers there"
+    return type(error).__name__
+
+
+class _Pinned(httpcore.NetworkBackend):
+    """Connects to an address that was checked, whatever the name would resolve to by now."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self.addresses = addresses
+        self.inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: object = None,
+    ) -> httpcore.NetworkStream:
+        """A connection to the first checked address that answers."""
+        for address in self.addresses[:-1]:
+            try:
+                return self.inner.connect_tcp(address, port, timeout, local_address)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        return self.inner.connect_tcp(self.addresses[-1], port, timeout, local_address)
+
+
+def _transport(addresses: list[str], context: ssl.SSLContext | None) -> httpx.HTTPTransport:
+    transport = httpx.HTTPTransport(trust_env=False)
+    # httpx has no setting for the backend; without it the name would be resolved a second time, unchecked.
+    transport._pool = httpcore.ConnectionPool(
+        ssl_context=context or ssl.create_default_context(), network_backend=_Pinned(addresses)
+    )
+    return transport
+
+
+class _Body(io.RawIOBase):
+    """The answer's bytes as they come, as many and as long as allowed."""
+
+    def __init__(self, pieces: Iterator[bytes], size: int, deadline: float) -> None:
+        self.pieces, self.left, self.deadline, self.held = pieces, size, deadline, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        while not self.held:
+            try:
+                self.held = next(self.pieces)
+            except StopIteration:
+                return 0
+            except httpx.HTTPError as error:
+                raise Unreachable(f"The connection broke: {type(error).__name__}.") from error
+            self.left -= len(self.held)
+            if self.left < 0:
+                raise TooMuch(action="Raise the source's size limit if the file is meant to be that large.")
+            if time.monotonic() > self.deadline:
+                raise TooSlow
+        size = min(len(buffer), len(self.held))
+        buffer[:size] = self.held[:size]
+        self.held = self.held[size:]
+        return size
