@@ -26,15 +26,18 @@ from app.tenant.schemas.catalogue import (
     TenantState,
     VocabularyView,
 )
+from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.definitions import Version
+from app.tenant.schemas.drafts import DraftHead, DraftView
 from app.tenant.schemas.events import EventPage, VerifyResult
 from app.tenant.schemas.mappings import Impact, MappingPreview, Suggestions
 from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
 from app.tenant.schemas.records import Lineage, QueryResult, RecordDetail, RecordPage, TargetCount
 from app.tenant.schemas.rejects import CauseView, RejectPage, RejectView, RepairResult, ReplayResult
-from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone
+from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone, UndoPlan
 from app.tenant.schemas.sources import CheckResult, SourcePreview, SourceProfile, SourceView
+from app.tenant.schemas.values import Values
 from app.wire import AnswerT, InProcess, NoAnswer, checked, clean, given, plain, read
 from engine.errors import Retry
 
@@ -215,6 +218,39 @@ class Client:
             "/preview", MappingPreview, {"source": source, "mappings": list(mappings), "rows": rows}
         )
 
+    def trace(
+        self, source: str, mappings: Sequence[Any], field: str, *, at: int = 0, line: int | None = None
+    ) -> Trace:
+        """The way of a field's values, step by step; `line` names the row to show."""
+        body = {"source": source, "mappings": list(mappings), "at": at, "field": field, "line": line}
+        return self.post("/trace", Trace, body)
+
+    def offers(self, source: str, mappings: Sequence[Any], field: str, *, at: int = 0) -> Offers:
+        """What could come next in a field's chain, and what would mend its failing rows."""
+        body = {"source": source, "mappings": list(mappings), "at": at, "field": field}
+        return self.post("/offers", Offers, body)
+
+    def readings(
+        self, source: str, target: str, field: str, origin: str, choices: Sequence[Any]
+    ) -> Readings:
+        """How values of a source field read under different chains."""
+        body = {"source": source, "target": target, "field": field, "from": origin, "choices": list(choices)}
+        return self.post("/readings", Readings, body)
+
+    def values(
+        self,
+        source: str,
+        mappings: Sequence[Any],
+        field: str,
+        *,
+        at: int = 0,
+        step: int | None = None,
+        whole: bool = False,
+    ) -> Values:
+        """The distinct values that reach a step, what each becomes, and near-duplicates among them."""
+        body = {"source": source, "mappings": list(mappings), "at": at, "field": field, "step": step}
+        return self.post("/values", Values, {**body, "all": whole})
+
     def impact(self, pipeline: str, mappings: Sequence[Any], examples: int = 10) -> Impact:
         body = {"pipeline": pipeline, "mappings": list(mappings), "examples": examples}
         return self.post("/impact", Impact, body)
@@ -251,13 +287,41 @@ class Client:
     def pipeline_lineage(self, id: str) -> PipelineLineage:
         return self.get(f"/pipelines/{id}/lineage", PipelineLineage)
 
+    # Drafts
+
+    def drafts(self) -> list[DraftHead]:
+        return self.get("/drafts", list[DraftHead])
+
+    def draft(self, subject: str, known: int | None = None) -> DraftView:
+        """The draft of `pipeline:<id>` or `source:<id>`, without its content where revision `known` stands."""
+        return self.get(f"/drafts/{subject}", DraftView, known=known)
+
+    def put_draft(self, subject: str, content: Any, based_on: int) -> DraftHead:
+        """One edit, on top of a revision; 0 begins the draft."""
+        body = {"content": content, "based_on": based_on}
+        return read(self.request("PUT", f"/drafts/{subject}", json=plain(body)), DraftHead)
+
+    def undo_draft(self, subject: str, based_on: int) -> DraftView:
+        return self.post(f"/drafts/{subject}/undo", DraftView, {"based_on": based_on})
+
+    def redo_draft(self, subject: str, based_on: int) -> DraftView:
+        return self.post(f"/drafts/{subject}/redo", DraftView, {"based_on": based_on})
+
+    def open_draft(self, subject: str) -> DraftHead:
+        """Say that it is open here, and hear where it stands."""
+        return self.post(f"/drafts/{subject}/here", DraftHead)
+
+    def end_draft(self, subject: str, based_on: int | None = None) -> None:
+        self.request("DELETE", f"/drafts/{subject}", params={"based_on": based_on})
+
     # Runs
 
-    def start_run(self, pipeline: str, *, dry_run: bool = False, wait: float = 0) -> RunDetail:
+    def start_run(self, pipeline: str, *, dry_run: bool = False, wait: float | None = None) -> RunDetail:
+        """Without `wait` a run answers at once, and a dry run when it is over."""
         return self.post(f"/pipelines/{pipeline}/runs", RunDetail, {"dry_run": dry_run, "wait": wait})
 
     def runs(self, **filters: Any) -> RunPage:
-        """Filters: pipeline, state, before, limit."""
+        """Filters: pipeline, state, kind, since, before, limit."""
         return self.get("/runs", RunPage, **filters)
 
     def run(self, run: int, wait: float = 0) -> RunDetail:
@@ -288,6 +352,14 @@ class Client:
 
     def cancel_run(self, run: int) -> RunView:
         return self.post(f"/runs/{run}/cancel", RunView)
+
+    def undo_plan(self, run: int) -> UndoPlan:
+        return self.get(f"/runs/{run}/undo", UndoPlan)
+
+    def run_payload(self, run: int, number: int) -> Iterator[bytes]:
+        """The bytes of a payload a run read, as they were received."""
+        with self._stream(f"/runs/{run}/payloads/{number}") as answer:
+            yield from answer.iter_bytes()
 
     def undo_run(self, run: int) -> Undone:
         return self.post(f"/runs/{run}/undo", Undone)

@@ -124,8 +124,12 @@ TABLE: tuple[Entry, ...] = (
         GET                /pipelines/{id}/versions/{version}
         GET                /pipelines/{id}/export
         GET                /pipelines/{id}/lineage
+        GET                /drafts
+        GET                /drafts/{subject}
+        POST               /drafts/{subject}/here
         GET                /runs
         GET                /runs/{run}
+        GET                /runs/{run}/undo
         GET                /rejects
         GET                /rejects/causes
         GET                /rejects/{id}
@@ -147,10 +151,18 @@ TABLE: tuple[Entry, ...] = (
         POST               /sources/{id}/check
         POST               /suggest
         POST               /preview
+        POST               /trace
+        POST               /offers
+        POST               /readings
+        POST               /values
         POST               /impact
+        PUT,DELETE         /drafts/{subject}
+        POST               /drafts/{subject}/undo
+        POST               /drafts/{subject}/redo
         POST               /ingest
         POST               /pipelines/{id}/runs
         POST               /runs/{run}/cancel
+        GET                /runs/{run}/payloads/{number}
         PATCH              /rejects/{id}
         POST               /rejects/repair
         POST               /rejects/replay

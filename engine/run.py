@@ -71,15 +71,19 @@ class RunStore(Protocol[StagedT]):
 
 @dataclass
 class Progress:
-    """How far a run is, for whoever watches: rows so far, seconds per stage (they overlap), and a wish to stop.
+    """How far a run is, for whoever watches: rows so far, what each stage took, and a wish to stop.
 
-    `share` is how much of the payload at hand has been read, 0 to 1; None where nobody says.
+    `share` is how much of the payload at hand has been read, 0 to 1; None where nobody says. `seconds`
+    is the work of a stage, `spans` when it first began and last ended, counted from the run's start:
+    stages overlap, and threads work side by side, so neither follows from the other.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
     staged: int = 0
     share: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    begun: float = field(default_factory=time.perf_counter)
     cancelled: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -89,8 +93,11 @@ class Progress:
         try:
             yield
         finally:
+            ended = time.perf_counter()
             with self._lock:
-                self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + ended - begun
+                first = self.spans.get(stage, (begun - self.begun, 0.0))[0]
+                self.spans[stage] = (first, ended - self.begun)
 
     def saw(self, rows: int) -> None:
         with self._lock:
@@ -127,7 +134,7 @@ def run(
         books = _Books(store, committer, progress, limits, first_batch, position)
         waiting: deque[tuple[Place, int, Future[StagedT]]] = deque()
         try:
-            for placed in _timed(chunks, progress):
+            for placed in chunks:
                 _go_on(progress)
                 staging = stagers.submit(_stage, store, placed, progress)
                 waiting.append((placed.place, placed.chunk.read, staging))
@@ -215,16 +222,6 @@ def _stage(store: RunStore[StagedT], placed: Placed, progress: Progress) -> Stag
         staged = store.stage(placed)
     progress.saw(placed.chunk.read)
     return staged
-
-
-def _timed(chunks: Iterable[Placed], progress: Progress) -> Iterator[Placed]:
-    source = iter(chunks)
-    while True:
-        with progress.timed("read"):
-            placed = next(source, None)
-        if placed is None:
-            return
-        yield placed
 
 
 def _go_on(progress: Progress) -> None:

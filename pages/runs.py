@@ -98,7 +98,7 @@ def detail(client: Client, number: int) -> None:
     left, right = st.columns([9, 7], gap="small")
     by_cause = left.container()
     with right, frame.panel("Stages", "they overlap", key="stages", flush=True):
-        stages(run.seconds)
+        stages({each.stage: each.seconds for each in run.stages})
     left, right = st.columns([9, 7], gap="small")
     with left:
         lineage(run, name, pipeline)
@@ -206,7 +206,7 @@ def warnings(warned: list[Any]) -> None:
 def lineage(run: Any, name: str, pipeline: Any) -> None:
     payload = run.payloads[0] if run.payloads else None
     first = (
-        f"<b>{escape(payload['name'])}</b><br><span class='s m'>{words.size(payload['size'])}</span>"
+        f"<b>{escape(payload.name)}</b><br><span class='s m'>{words.size(payload.size)}</span>"
         if payload
         else "<b>No payload</b>"
     )

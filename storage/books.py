@@ -24,6 +24,8 @@ from storage.records import RUN_BITS, Arrival, Kept
 from storage.staging import Staged
 from storage.store import Store
 
+EXAMPLES = 10
+
 
 class RuleFailedTheRun(Stop):
     """A rule that fails the run was broken, so this batch was not kept."""
@@ -51,9 +53,10 @@ class RunBooks:
     ) -> None:
         self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
         self.now, self.dry, self.cursors = now, dry, cursors
-        self.conflicting = 0
-        self.newest: dict[str, datetime] = {}
+        # What batches before an interruption saw counts too: the rules about a run judge all of it.
+        self.newest, self.conflicting = ({}, 0) if dry else _marks(store.cursor(), run)
         self.examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.found: dict[tuple[str, Any], int] = defaultdict(int)
         self._own = threading.local()
 
     def stage(self, placed: Placed) -> Staged:
@@ -75,7 +78,14 @@ class RunBooks:
                 staging.discard(self._cursor(), staged)
 
     def close(self) -> None:
-        """Drop what a dry run noted."""
+        """Drop what a run that ended early had staged, and what a dry run noted."""
+        left = self._cursor().execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = 'stage' "
+            "AND starts_with(table_name, ?)",
+            [f"r{self.run}_"],
+        )
+        for (table,) in left.fetchall():
+            self._cursor().execute(f"DROP TABLE IF EXISTS stage.{identifier(table)}")
         if self.dry:
             for branch in self.plan.branches:
                 note = records.shelf(self._cursor(), branch.target, dry=self._dry_name).note
@@ -101,12 +111,13 @@ class RunBooks:
     def _commit(self, cursor: DuckDBPyConnection, batch: Batch[Staged], arrivals: list[Arrival]) -> Ledger:
         at = self.now()
         self._find(cursor, batch.number, arrivals)
-        self._watch(cursor, arrivals)
+        newest = self._newest(cursor, arrivals)
         rejected = 0
         mapping = self.plan.branches[0].version if len(self.plan.branches) == 1 else ""
         if self.dry:
             rejected += sum(len(staged.chunk.faults) for _, staged in batch.chunks)
             rejected += sum(len(staging.ordinals(cursor, a.branch, a.branch.blocked)[0]) for a in arrivals)
+            self._show_left_out(cursor, batch, arrivals)
         else:
             for place, staged in batch.chunks:
                 rejected += quarantine.put_faults(
@@ -125,6 +136,10 @@ class RunBooks:
         ).checked()  # fmt: skip
         if not self.dry:
             self._enter(cursor, batch, ledger, at)
+            self._mark(cursor, batch.number, newest, kept.conflicting)
+        self.conflicting += kept.conflicting
+        for rule, value in newest.items():
+            self.newest[rule] = max(value, self.newest.get(rule, value))
         return ledger
 
     def _keep(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> Kept:
@@ -139,19 +154,29 @@ class RunBooks:
             if self.dry:
                 self._show(cursor, group)
             total = Kept(**{k: v + getattr(kept, k) for k, v in asdict(total).items()})
-        self.conflicting += total.conflicting
         return total
 
-    def _watch(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> None:
-        """Remember the newest value of each field that a freshness rule looks at."""
+    def _newest(self, cursor: DuckDBPyConnection, arrivals: list[Arrival]) -> dict[str, datetime]:
+        """The newest value, by freshness rule, of the field it looks at."""
+        found: dict[str, datetime] = {}
         for a in arrivals:
             for check in a.branch.branch.run_checks:
                 if check.field in a.branch.branch.mapped:
                     row = cursor.execute(
-                        f"SELECT max({identifier(check.field)}) FROM {a.branch.table} WHERE {a.good}"
+                        f"SELECT max({identifier(check.field)}::TIMESTAMP) FROM {a.branch.table} WHERE {a.good}"
                     ).fetchall()[0]
                     if row[0] is not None:
-                        self.newest[check.rule] = max(row[0], self.newest.get(check.rule, row[0]))
+                        found[check.rule] = max(row[0], found.get(check.rule, row[0]))
+        return found
+
+    def _mark(
+        self, cursor: DuckDBPyConnection, batch: int, newest: Mapping[str, datetime], conflicting: int
+    ) -> None:
+        marks: list[tuple[str, datetime | None, int | None]] = [(r, at, None) for r, at in newest.items()]
+        if conflicting:
+            marks.append(("", None, conflicting))
+        for mark in marks:
+            cursor.execute("INSERT INTO store.spire.marks VALUES (?, ?, ?, ?, ?)", [self.run, batch, *mark])
 
     def _find(self, cursor: DuckDBPyConnection, batch: int, arrivals: list[Arrival]) -> None:
         """Count what each rule caught; RuleFailedTheRun where a rule of that severity caught anything."""
@@ -171,6 +196,8 @@ class RunBooks:
                             action="Look at these rows in the source, or lower the rule's severity.",
                         )
         if self.dry:
+            for caught, rows in counts.items():
+                self.found[caught] += rows
             return
         for (mapping, check), rows in counts.items():
             cursor.execute(
@@ -194,16 +221,63 @@ class RunBooks:
             )
 
     def _show(self, cursor: DuckDBPyConnection, group: list[Arrival]) -> None:
-        """Keep up to ten examples of each outcome, for a dry run."""
+        """Keep up to ten examples of each outcome that good rows have, for a dry run."""
         for a in group:
+            columns = ", ".join(f"t.{identifier(c)}" for c in a.branch.branch.mapped) or "NULL"
             for number, outcome in enumerate(OUTCOMES[:4]):
-                missing = 10 - len(self.examples[outcome])
-                if missing > 0:
-                    columns = ", ".join(f"t.{identifier(c)}" for c in a.branch.branch.mapped) or "NULL"
-                    found = cursor.execute(
-                        f"SELECT {a.staged.line('t.' + a.branch.ordinal)} AS _line, {columns} "
-                        f"FROM {a.branch.table} t JOIN sorted s ON s.seq = {a.base} + t.rowid "
-                        f"WHERE s.outcome = {number} LIMIT {missing}"
-                    )
-                    names = [d[0] for d in found.description or ()]
-                    self.examples[outcome] += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+                # Of rows that repeat each other in a batch only one was sorted.
+                meant = (
+                    "(s.outcome = 3 OR s.seq IS NULL)" if outcome == "duplicate" else f"s.outcome = {number}"
+                )
+                self._add(
+                    outcome,
+                    cursor,
+                    f"SELECT {a.staged.line('t.' + a.branch.ordinal)} AS _line, {columns} "
+                    f"FROM {a.branch.table} t LEFT JOIN sorted s ON s.seq = {a.base} + t.rowid "
+                    f"WHERE {a.good} AND {meant}",
+                )
+
+    def _show_left_out(
+        self, cursor: DuckDBPyConnection, batch: Batch[Staged], arrivals: list[Arrival]
+    ) -> None:
+        """Keep up to ten examples of what a run would reject, and of what its filters would leave out."""
+        rejected = self.examples["rejected"]
+        for _, staged in batch.chunks:
+            for fault in staged.chunk.faults[: EXAMPLES - len(rejected)]:
+                rejected.append(
+                    {"_line": fault.line, "reason": fault.reason, "field": None, "raw": fault.raw}
+                )
+            if staged.filtered and f"stage.{staged.name}_routed" in staged.tables:
+                self._add(
+                    "filtered",
+                    cursor,
+                    f"SELECT {staged.line('t._ord')} AS _line, t.* EXCLUDE (_route, _ord) "
+                    f"FROM stage.{staged.name}_routed t WHERE t._route = -1",
+                )
+        for a in arrivals:
+            if len(rejected) >= EXAMPLES:
+                break
+            rows, masks = staging.ordinals(cursor, a.branch, a.branch.blocked)
+            rows, masks = rows[: EXAMPLES - len(rejected)], masks[: EXAMPLES - len(rejected)]
+            raws = a.staged.chunk.raw(rows.tolist()) if len(rows) else []
+            for line, raw, mask in zip(a.staged.lines(rows), raws, masks, strict=True):
+                cause = quarantine.failed(a.branch.branch, int(mask))
+                rejected.append(
+                    {"_line": int(line), "reason": cause["reason"], "field": cause["field"], "raw": raw}
+                )
+
+    def _add(self, outcome: str, cursor: DuckDBPyConnection, select: str) -> None:
+        missing = EXAMPLES - len(self.examples[outcome])
+        if missing > 0:
+            found = cursor.execute(f"{select} LIMIT {missing}")
+            names = [d[0] for d in found.description or ()]
+            self.examples[outcome] += [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def _marks(cursor: DuckDBPyConnection, run: int) -> tuple[dict[str, datetime], int]:
+    """What the batches of a run that are committed already have left for its end."""
+    rows = cursor.execute(
+        "SELECT rule, max(newest), coalesce(sum(conflicting), 0) FROM store.spire.marks WHERE run = ? GROUP BY 1",
+        [run],
+    ).fetchall()
+    return {rule: newest for rule, newest, _ in rows if newest is not None}, sum(int(row[2]) for row in rows)

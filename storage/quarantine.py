@@ -88,11 +88,11 @@ def put_rows(
         return 0
     raws = staged.chunk.raw(rows.tolist())
     lines = staged.lines(rows)
-    failed = {mask: _failed(branch.branch, int(mask)) for mask in np.unique(masks)}
+    causes_of = {mask: failed(branch.branch, int(mask)) for mask in np.unique(masks)}
     entries = [
         {
             "mapping": branch.branch.version, "line": int(line),
-            "form": "csv" if staged.chunk.kind == "csv" else "lines", "raw": raw, **failed[mask],
+            "form": "csv" if staged.chunk.kind == "csv" else "lines", "raw": raw, **causes_of[mask],
         }
         for line, raw, mask in zip(lines, raws, masks, strict=True)
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def _unreadable(fault: Fault, mapping: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _failed(branch: Branch, mask: int) -> dict[str, Any]:
+def failed(branch: Branch, mask: int) -> dict[str, Any]:
     """The columns that say why, for one combination of failed checks."""
     checks = [c for c in branch.checks if mask >> c.bit & 1]
     # A value that is wrong says more than the field that is missing because of it.

@@ -299,6 +299,23 @@ def undo(cursor: DuckDBPyConnection, target: str, run: int) -> int:
     return int(removed)
 
 
+def would_undo(cursor: DuckDBPyConnection, target: str, run: int) -> tuple[str, int, int, int]:
+    """What `undo` would do: the target, versions removed, records with an older version, records gone."""
+    name = identifier(target)
+    low, high = run << RUN_BITS, (run + 1) << RUN_BITS
+    row = cursor.execute(
+        f"""
+        SELECT coalesce(sum(mine), 0), count(*) FILTER (mine < held), count(*) FILTER (mine = held) FROM (
+            SELECT kh, count(*) AS held, count(*) FILTER (seq >= {low} AND seq < {high}) AS mine
+            FROM store.seen.{name} WHERE kh IN (
+                SELECT kh FROM store.seen.{name} WHERE seq >= {low} AND seq < {high}
+            ) GROUP BY kh
+        )
+        """
+    ).fetchall()[0]
+    return target, int(row[0]), int(row[1]), int(row[2])
+
+
 def kept_targets(cursor: DuckDBPyConnection) -> list[str]:
     """Names of the target models of which the store holds records, in alphabetical order."""
     rows = cursor.execute(

@@ -104,14 +104,19 @@ def recent(
     *,
     pipeline: str | None = None,
     state: str | None = None,
+    kind: str | None = None,
+    since: datetime | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Run]:
-    """Runs, newest first."""
+    """Runs, newest first; `since` is the earliest start, in UTC."""
+    asked = {
+        "pipeline = ?": pipeline, "state = ?": state, "kind = ?": kind, "started >= ?": since, "r.run < ?": before
+    }  # fmt: skip
+    where = [condition for condition, value in asked.items() if value is not None]
     rows = cursor.execute(
-        f"{_RUN} WHERE (? IS NULL OR pipeline = ?) AND (? IS NULL OR state = ?) AND (? IS NULL OR r.run < ?) "
-        f"ORDER BY r.run DESC LIMIT {int(limit)}",
-        [pipeline, pipeline, state, state, before, before],
+        f"{_RUN} WHERE {' AND '.join(where) or 'true'} ORDER BY r.run DESC LIMIT {int(limit)}",
+        [value for value in asked.values() if value is not None],
     ).fetchall()
     return [_as_run(row) for row in rows]
 
@@ -131,6 +136,37 @@ def findings(cursor: DuckDBPyConnection, run: int) -> list[dict[str, Any]]:
     ).fetchall()
     names = ("mapping", "rule", "field", "severity", "message", "rows")
     return [dict(zip(names, (*row[:5], int(row[5])), strict=True)) for row in rows]
+
+
+def tell(store: Store, run: int, told: str, now: datetime) -> None:
+    """Write a line into a run's log."""
+    with store.transaction() as cursor:
+        cursor.execute("INSERT INTO store.spire.events VALUES (?, ?, ?)", [run, now, told])
+
+
+def told(cursor: DuckDBPyConnection, run: int) -> list[tuple[datetime, str]]:
+    """What a run's log was told, in order."""
+    return cursor.execute(
+        "SELECT moment, told FROM store.spire.events WHERE run = ? ORDER BY moment, rowid", [run]
+    ).fetchall()
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """A batch as it stands in the books: when it was committed, and its ledger."""
+
+    batch: int
+    moment: datetime
+    ledger: Ledger
+
+
+def batches(cursor: DuckDBPyConnection, run: int) -> list[BatchEntry]:
+    """The batches of a run, in order."""
+    rows = cursor.execute(
+        f"SELECT batch, moment, read, {', '.join(OUTCOMES)} FROM store.spire.batches WHERE run = ? ORDER BY batch",
+        [run],
+    ).fetchall()
+    return [BatchEntry(row[0], row[1], Ledger(*map(int, row[2:]))) for row in rows]
 
 
 def resume(cursor: DuckDBPyConnection, run: int) -> Resume:
@@ -181,12 +217,58 @@ def cursor_of(cursor: DuckDBPyConnection, pipeline: str) -> Cursor | None:
     return json.loads(row[0]) if row else None
 
 
+def cursor_before(cursor: DuckDBPyConnection, pipeline: str, run: int) -> Cursor | None:
+    """Where the source of a pipeline stood by runs other than this one: where an undo leads back to."""
+    row = cursor.execute(
+        "SELECT cursor FROM store.spire.cursors WHERE pipeline = ? AND run <> ? "
+        "ORDER BY moment DESC, run DESC LIMIT 1",
+        [pipeline, run],
+    ).fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def moves_cursor(cursor: DuckDBPyConnection, run: int) -> bool:
+    """Whether a run left a cursor, which an undo would take back."""
+    found = cursor.execute("SELECT 1 FROM store.spire.cursors WHERE run = ? LIMIT 1", [run]).fetchone()
+    return found is not None
+
+
 def keep_cursor(store: Store, pipeline: str, reached: Cursor, run: int, now: datetime) -> None:
     """Keep the cursor after a payload that held no rows, and so committed no batch."""
     with store.transaction() as cursor:
         cursor.execute(
             "INSERT INTO store.spire.cursors VALUES (?, ?, ?, ?)", [pipeline, json.dumps(reached), run, now]
         )
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a run wrote of one target model, and what undoing it would do there.
+
+    `versions` would go; of `restored` records an older version would be the latest again, and `gone`
+    records would be there no more.
+    """
+
+    target: str
+    versions: int
+    restored: int
+    gone: int
+
+
+def written(cursor: DuckDBPyConnection, run: int) -> list[Written]:
+    """What a run wrote, by target model; those it wrote nothing of are left out."""
+    found = (records.would_undo(cursor, target, run) for target in records.kept_targets(cursor))
+    return [Written(*each) for each in found if each[1]]
+
+
+def reject_counts(cursor: DuckDBPyConnection, run: int) -> tuple[int, int]:
+    """How many open rejects of a run an undo would close, and how many it closed would be open again."""
+    row = cursor.execute(
+        "SELECT count(*) FILTER (run = $run AND state IN ('open', 'repeated')), "
+        "count(*) FILTER (replay = $run AND state IN ('replayed', 'repeated')) FROM store.spire.rejects",
+        {"run": run},
+    ).fetchall()[0]
+    return int(row[0]), int(row[1])
 
 
 def take_back(store: Store, run: int, now: datetime) -> int:

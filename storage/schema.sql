@@ -49,3 +49,35 @@ CREATE TABLE IF NOT EXISTS store.spire.rejects (
     rule VARCHAR NOT NULL, field VARCHAR, reason VARCHAR NOT NULL, checks JSON NOT NULL,
     state VARCHAR NOT NULL, moment TIMESTAMP NOT NULL, replay INTEGER
 );
+
+CREATE TABLE IF NOT EXISTS store.spire.drafts (
+    subject VARCHAR NOT NULL, revision INTEGER NOT NULL, place INTEGER NOT NULL, who VARCHAR NOT NULL,
+    moment TIMESTAMP NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.draft_states (
+    subject VARCHAR NOT NULL, place INTEGER NOT NULL, content JSON NOT NULL
+);
+
+-- What a run saw of itself, a line each: sealed a payload, was interrupted, was cancelled.
+CREATE TABLE IF NOT EXISTS store.spire.events (run INTEGER NOT NULL, moment TIMESTAMP NOT NULL, told VARCHAR NOT NULL);
+
+-- What a batch leaves for the end of its run besides its ledger, so that an interrupted run knows it too.
+CREATE TABLE IF NOT EXISTS store.spire.marks (
+    run INTEGER NOT NULL, batch INTEGER NOT NULL, rule VARCHAR NOT NULL, newest TIMESTAMP, conflicting BIGINT
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.dismissals (
+    id BIGINT NOT NULL, reason VARCHAR NOT NULL, author VARCHAR NOT NULL, moment TIMESTAMP NOT NULL
+);
+
+CREATE SEQUENCE IF NOT EXISTS store.spire.asked_id;
+
+CREATE TABLE IF NOT EXISTS store.spire.asked (
+    id BIGINT NOT NULL, who VARCHAR NOT NULL, sql VARCHAR NOT NULL, moment TIMESTAMP NOT NULL,
+    seconds DOUBLE NOT NULL, rows BIGINT, outcome VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.preferences (
+    who VARCHAR NOT NULL, name VARCHAR NOT NULL, body JSON NOT NULL
+);

@@ -289,7 +289,7 @@ def _progress(run: RunView) -> None:
 def _tell_run(run: RunDetail, name: str) -> None:
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr)
-    say(f"{name}: " + (f"run {run.run:,} {run.state}" if run.run else "dry run, nothing kept"))
+    say(f"{name}: " + ("dry run, nothing kept" if run.kind == "dry" else f"run {run.run:,} {run.state}"))
     pairs([(f"  {n}", getattr(run.ledger, n)) for n in LEDGER[:-1]])
     say("  the books balance" if run.ledger.balanced else "  THE BOOKS DO NOT BALANCE")
     for note in run.notes:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from app.settings import Settings
 from connectors import payloads_of
@@ -37,7 +38,8 @@ class Live:
 @dataclass
 class Desk:
     """One open tenant: its store, landing zone and keys. `working` marks the time a run takes, `pausing`
-    that it will be taken up again.
+    that it will be taken up again. `present` knows who has which draft open, and since when nothing was heard.
+    `rehearsals` are its last dry runs, by number.
 
     Once `closing` is set, runs stop after their batch and stay to be resumed.
     """
@@ -51,7 +53,9 @@ class Desk:
     working: Callable[[], AbstractContextManager[object]] = nullcontext
     pausing: Callable[[], None] = lambda: None
     live: dict[int, Live] = field(default_factory=dict)
+    rehearsals: dict[int, Any] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)
+    present: dict[str, dict[str, datetime]] = field(default_factory=dict)
 
 
 def targets(desk: Desk) -> dict[str, TargetModel]:

@@ -16,7 +16,7 @@ from engine.compile import Plan, compile_plan
 from engine.errors import Retry, SpireError, Stop
 from engine.ledger import Ledger
 from engine.model import Pipeline, Severity, Shape, Source, SourceField
-from engine.ports import Cursor, Segment
+from engine.ports import Chunk, Cursor, Segment
 from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
 from storage import definitions, quarantine, runs
@@ -32,14 +32,6 @@ CHUNK_BYTES = 32 << 20
 
 class ShapeUnknown(Stop):
     """This source has not been looked at yet, so we don't know how to read it."""
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What a run would do: its ledger, up to ten examples of each outcome, and what the rules would catch."""
-
-    ledger: Ledger
-    examples: dict[str, list[dict[str, Any]]]
 
 
 @dataclass
@@ -73,19 +65,37 @@ class Intake:
         if sealed and sealed[-1][1] is None:
             return
         since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        for number, payload in enumerate(arriving(self.desk, self.source, since), len(sealed)):
-            segment = self.desk.landing.seal(payload, f"run-{self.run}", number)
-            runs.add_segment(self.desk.store, self.run, number, segment, payload.cursor)
+        for number, (segment, after) in enumerate(self._arriving(since, len(sealed)), len(sealed)):
+            runs.add_segment(self.desk.store, self.run, number, segment, after)
+            told = f"Sealed {segment.name}, {segment.size:,} bytes, as received."
+            runs.tell(self.desk.store, self.run, told, self.desk.now())
+            yield segment, after
+
+    def _arriving(self, since: Cursor | None, first: int) -> Iterator[tuple[Segment, Cursor | None]]:
+        """What the source has that is new, each payload sealed as it comes."""
+        payloads = iter(arriving(self.desk, self.source, since))
+        number = first
+        while True:
+            with self.progress.timed("fetch"):
+                payload = next(payloads, None)
+                if payload is None:
+                    return
+                segment = self.desk.landing.seal(payload, self._place, number)
             yield segment, payload.cursor
+            number += 1
+
+    @property
+    def _place(self) -> str:
+        return f"run-{self.run}"
 
     def _chunks(self, number: int, segment: Segment, after: Cursor | None, done: int) -> Iterator[Placed]:
         last = -1
         with self.desk.landing.open(segment) as stream:
             chunks = enumerate(reader(self.shape).read(stream, self.shape, CHUNK_BYTES))
-            ahead = next(chunks, None)
+            ahead = self._next(chunks)
             while ahead is not None:
                 i, chunk = ahead
-                ahead = next(chunks, None)
+                ahead = self._next(chunks)
                 if ahead is None and after is not None:
                     self.reached[number, i] = after
                 self.progress.share = stream.tell() / segment.size if segment.size else None
@@ -94,6 +104,10 @@ class Intake:
                 last = i
         if last < 0 and after is not None:
             runs.keep_cursor(self.desk.store, self.pipeline, after, self.run, self.desk.now())
+
+    def _next(self, chunks: Iterator[tuple[int, Chunk]]) -> tuple[int, Chunk] | None:
+        with self.progress.timed("read"):
+            return next(chunks, None)
 
     def cursor(self, segment: int, chunk: int) -> Cursor | None:
         return self.reached.get((segment, chunk))
@@ -124,49 +138,8 @@ def start_run(desk: Desk, pipeline_id: str, *, by: str, version: int | None = No
     # Marked as working before it is in the books: a run that a crash leaves there must be gone on with.
     with desk.working():
         number = runs.begin(desk.store, pipeline_id, definition.version, "run", body, by, desk.now())
-        _go(desk, number, _loader(desk, number))
+        go(desk, number, _loader(desk, number))
     return number
-
-
-def dry_run(desk: Desk, loading: Pipeline) -> DryRun:
-    """The same plan on all rows, with nothing kept. `loading` need not be saved."""
-    read = source(desk, loading.source)
-    # No run has this number, so what the dry run would write can't be taken for a run's.
-    number = (1 << 26) + threading.get_ident() % (1 << 20)
-    progress = Progress()
-    intake = DryIntake(desk, number, read, loading.id, shape_of(read), progress)
-    books = RunBooks(
-        desk.store,
-        number,
-        loading.id,
-        plan_of(desk, loading),
-        fields_of(intake.shape),
-        now=desk.now,
-        dry=True,
-    )
-    try:
-        ledger = run(intake.placed(Resume()), books, progress=progress, limits=_limits(desk, loading))
-        return DryRun(ledger, dict(books.examples))
-    finally:
-        books.close()
-        intake.forget()
-
-
-class DryIntake(Intake):
-    """The segments of a dry run: sealed like any other, forgotten after."""
-
-    def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
-        if self.source.connector == "upload":
-            config = self.source.config
-            yield self.desk.landing.segment(config["upload"], config.get("number", 1)), None
-            return
-        since = runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        for number, payload in enumerate(arriving(self.desk, self.source, since)):
-            yield self.desk.landing.seal(payload, f"dry-{self.run}", number), None
-
-    def forget(self) -> None:
-        if self.source.connector != "upload":
-            self.desk.landing.delete(f"dry-{self.run}")
 
 
 def resume_interrupted(desk: Desk) -> list[int]:
@@ -179,7 +152,10 @@ def resume_interrupted(desk: Desk) -> list[int]:
             error = {"title": "The replay was interrupted and can be started again."}
             runs.end(desk.store, each.run, "failed", desk.now(), error=error)
             continue
-        _go(desk, each.run, _loader(desk, each.run))
+        runs.tell(
+            desk.store, each.run, "Went on after an interruption, from the last batch committed.", desk.now()
+        )
+        go(desk, each.run, _loader(desk, each.run))
     return [each.run for each in interrupted if each.kind != "replay"]
 
 
@@ -202,14 +178,17 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     books = RunBooks(
         desk.store, number, loading.id, plan, fields_of(intake.shape), now=desk.now, cursors=intake.cursor
     )
-    run(
-        intake.placed(resume),
-        books,
-        progress=progress,
-        limits=_limits(desk, loading),
-        first_batch=resume.batches,
-        position=resume.position,
-    )
+    try:
+        run(
+            intake.placed(resume),
+            books,
+            progress=progress,
+            limits=limits_of(desk, loading),
+            first_batch=resume.batches,
+            position=resume.position,
+        )
+    finally:
+        books.close()
     with desk.store.transaction() as cursor:
         quarantine.fold(cursor, loading.id, number)
     notes = [*intake.shape.notes, *_judged(desk, plan, books, progress.ledger)]
@@ -242,11 +221,12 @@ def _judged(desk: Desk, plan: Plan, books: RunBooks, ledger: Ledger) -> list[str
 _TAKES_BACK = (RunRuleBroken, RuleFailedTheRun, TooManyRejects)
 
 
-def _limits(desk: Desk, loading: Pipeline) -> Limits:
+def limits_of(desk: Desk, loading: Pipeline) -> Limits:
     return Limits(workers=desk.settings.worker_threads, error_threshold=loading.error_threshold)
 
 
-def _go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:
+def go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:
+    """Do the work of a run in the background."""
     live = desk.live[number] = Live(Progress())
     working = ExitStack()
     working.enter_context(desk.working())
@@ -271,7 +251,7 @@ def _watched(
         # A worker that closes leaves its runs under way: the next one resumes them.
         state = "running" if desk.closing.is_set() else "cancelled"
     except SpireError as stopped:
-        state, error = "failed", _told(stopped)
+        state, error = "failed", told(stopped)
         if isinstance(stopped, _TAKES_BACK):
             runs.take_back(desk.store, number, desk.now())
     except Exception as unexpected:
@@ -281,7 +261,7 @@ def _watched(
         error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
     try:
         if state != "running":
-            stages = {name: round(spent, 3) for name, spent in live.progress.seconds.items()}
+            stages = stages_of(live.progress)
             runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)
     except DiskFull:
         # Then it can't be written down either; the run stays under way and is resumed at the next start.
@@ -293,7 +273,17 @@ def _watched(
         desk.store.checkpoint()
 
 
-def _told(stopped: SpireError) -> dict[str, Any]:
+def stages_of(progress: Progress) -> dict[str, dict[str, float]]:
+    """The stages of a run: seconds of work in each, and from when to when it lasted."""
+    spans = dict(progress.spans)
+    return {
+        name: {"seconds": round(spent, 3), "from": round(spans[name][0], 3), "to": round(spans[name][1], 3)}
+        for name, spent in dict(progress.seconds).items()
+        if name in spans
+    }
+
+
+def told(stopped: SpireError) -> dict[str, Any]:
     return {
         "title": stopped.title,
         "where": stopped.where,

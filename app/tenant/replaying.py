@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from app.tenant.desk import Desk, pipeline, source
-from app.tenant.loading import _go, _limits, fields_of, plan_of, shape_of
+from app.tenant.loading import fields_of, go, limits_of, plan_of, shape_of
 from connectors.formats import FORMATS
 from engine.errors import Stop
 from engine.model import Dialect, Shape
@@ -44,9 +44,9 @@ def replay(desk: Desk, ids: Sequence[int], *, by: str) -> int:
         raise OnePipelineAtATime(", ".join(sorted(pipelines)))
     (pipeline_id,) = pipelines
     definition = definitions.get(cursor, "pipeline", pipeline_id)
-    body = {"rejects": [r.id for r in rejects]}
+    body = {"rejects": len(rejects), "runs": sorted({r.run for r in rejects})}
     number = runs.begin(desk.store, pipeline_id, definition.version, "replay", body, by, desk.now())
-    _go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
+    go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
     return number
 
 
@@ -57,7 +57,7 @@ def _replay(
     shape = shape_of(source(desk, replayed.source))
     books = RunBooks(desk.store, number, pipeline_id, plan_of(desk, replayed), fields_of(shape), now=desk.now)
     try:
-        run(_placed(shape, rejects), books, progress=progress, limits=_limits(desk, replayed))
+        run(_placed(shape, rejects, progress), books, progress=progress, limits=limits_of(desk, replayed))
         with desk.store.transaction() as cursor:
             quarantine.close(cursor, [r.id for r in rejects], "replayed", number)
     except BaseException:
@@ -65,15 +65,22 @@ def _replay(
         if not desk.closing.is_set():
             runs.undo(desk.store, number, desk.now())
         raise
+    finally:
+        books.close()
     return []
 
 
-def _placed(shape: Shape, rejects: list[Reject]) -> Iterator[Placed]:
+def _placed(shape: Shape, rejects: list[Reject], progress: Progress) -> Iterator[Placed]:
     groups: dict[tuple[int, int, str], list[Reject]] = defaultdict(list)
     for reject in rejects:
         groups[reject.run, reject.segment, form_of(shape, reject)].append(reject)
     for i, ((_, segment, form), group) in enumerate(sorted(groups.items())):
-        for chunk in chunks_of(shape, form, group):
+        chunks = chunks_of(shape, form, group)
+        while True:
+            with progress.timed("read"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                break
             yield Placed(segment, i, chunk)
 
 
