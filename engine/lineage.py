@@ -14,7 +14,7 @@ from engine.expression import expression
 from engine.model import FieldMapping, FieldType, Mapping, TargetModel
 from engine.rules import options_of
 from engine.steps import STEPS
-from engine.steps.tree import Expr, column, sql
+from engine.steps.tree import Expr, choose, column, sql, text
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,20 @@ class FieldLineage:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stop on a value's way: its title, what it does there, and the column of the SQL that shows it."""
+    """One stop on a value's way: its title, what it does there, and the column of the SQL that shows it.
+
+    `lost` is the column that says why a value could not go on from here; empty where all can.
+    """
 
     title: str
     detail: str
     column: str
+    lost: str = ""
 
 
 @dataclass(frozen=True)
 class Way:
-    """All stages of one field. `sql` selects from `source` one text column a stage, and `_ord` with fan-out."""
+    """All stages of one field. `sql` selects from `source` one text column a stage, then what was lost, and `_ord` with fan-out."""
 
     field: str
     stages: tuple[Stage, ...]
@@ -86,22 +90,30 @@ def chain(branch: Branch, field: str, targets: MappingABC[str, TargetModel]) -> 
     value, kind = origin(item, way)
     first = lineage(branch.mapping)[field].origin
     shown: list[tuple[str, str, Expr]] = [("Source", first, _as_text(value, kind, way))]
+    lost: list[Expr | None] = [_lost(way, 0)]
     for number, step in enumerate(item.steps, 1):
         way.where = f"field {field}, step {number} ({step.step})"
+        before = len(way.losses)
         value, kind = one_step(step.step, step.options, value, kind, way)
         value = way.once(value)
+        lost.append(_lost(way, before))
         options = ", ".join(f"{k}: {v}" for k, v in step.options.items())
         shown.append((STEPS[step.step].title, options, _as_text(value, kind, way)))
-    spec = branch.target.field(field)
+    spec, before = branch.target.field(field), len(way.losses)
     value, _ = settle(spec, item, value, kind, way)
     shown.append(
         ("Stored", f"as {spec.title or WORDS[spec.type]}", _as_text(way.once(value), spec.type, way))
     )
-    stages = tuple(Stage(title, detail, f"stage_{n}") for n, (title, detail, _) in enumerate(shown))
+    lost.append(_lost(way, before))
+    stages = tuple(
+        Stage(title, detail, f"stage_{n}", f"lost_{n}" if lost[n] is not None else "")
+        for n, (title, detail, _) in enumerate(shown)
+    )
     order = [column("_ord")] if branch.fan_out else []
     columns = [
         exp.alias_(one, stage.column, quoted=True) for stage, (_, _, one) in zip(stages, shown, strict=True)
     ]
+    columns += [exp.alias_(why, f"lost_{n}", quoted=True) for n, why in enumerate(lost) if why is not None]
     select = exp.select(*columns, *order)
     relation = building.layers.over(source_of(building, branch.mapping.explode))
     return Way(field, stages, sql(select.from_(relation.subquery("_values"))))
@@ -109,3 +121,9 @@ def chain(branch: Branch, field: str, targets: MappingABC[str, TargetModel]) -> 
 
 def _as_text(value: Expr, kind: FieldType, way: Chain) -> Expr:
     return convert(way.once(value), kind, FieldType.TEXT, way)[0]
+
+
+def _lost(way: Chain, before: int) -> Expr | None:
+    """Why a value got lost since `before` losses were known, as SQL; None where none could."""
+    arms = [(condition.copy(), text(message)) for condition, message in way.losses[before:]]
+    return choose(*arms, otherwise=exp.null()) if arms else None

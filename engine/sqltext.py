@@ -16,8 +16,10 @@ from pydantic import ValidationError
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from engine.chain import Building, Chain, origin, walk
 from engine.compile import readable, where_of
 from engine.expression import expression
+from engine.layers import Layers
 from engine.mapping import address, canonical_json
 from engine.model import FieldMapping, Mapping, TargetModel
 from engine.rules import message_of
@@ -162,3 +164,10 @@ def _where(select: exp.Select) -> str | None:
 
 def _shown(node: Expr) -> str:
     return str(DUCKDB.generate(node, comments=False))
+
+
+def field_sql(item: FieldMapping, targets: MappingABC[str, TargetModel]) -> str:
+    """A field's value after its steps as one expression over source fields, in the form that `sql:` takes."""
+    way = Chain(Building(targets, Layers(inline=10**9)), f"field {item.field}")
+    value, _ = walk(item, *origin(item, way), way)
+    return str(DUCKDB.generate(value, comments=False, pretty=True))

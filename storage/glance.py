@@ -54,6 +54,13 @@ def rows(cursor: DuckDBPyConnection, texts: Texts, picked: Sequence[int]) -> lis
     return [TextRow(row[0], row[1], dict(zip(names, row[2:], strict=True))) for row in found]
 
 
+def distinct(cursor: DuckDBPyConnection, texts: Texts, fields: Sequence[str]) -> int:
+    """How many different rows there are of some fields alone."""
+    listed = ", ".join(map(identifier, fields))
+    row = cursor.execute(f"SELECT count(*) FROM (SELECT DISTINCT {listed} FROM {texts.table})").fetchone()
+    return int(row[0]) if row else 0
+
+
 def let_go(cursor: DuckDBPyConnection, texts: Texts) -> None:
     """Forget a held text."""
     cursor.execute(f"DROP TABLE IF EXISTS {texts.table}")

@@ -20,7 +20,7 @@ from storage.quarantine import Reject
 TRIED = 25
 _CLOSE = 70
 
-_TEXT_FIXES: tuple[tuple[str, tuple[Step, ...]], ...] = (
+TEXT_FIXES: tuple[tuple[str, tuple[Step, ...]], ...] = (
     ("Trim spaces", (Step(step="trim"),)),
     ("Refang the value", (Step(step="refang"),)),
     ("Take off surrounding quotes and brackets", (
@@ -38,7 +38,7 @@ _TEXT_FIXES: tuple[tuple[str, tuple[Step, ...]], ...] = (
     ("Read a decimal comma", (Step(step="replace", options={"find": ",", "replacement": "."}),)),
 )  # fmt: skip
 
-_DATES: tuple[tuple[str, tuple[str, ...]], ...] = (
+DATE_FIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Read ISO dates too", ("iso",)),
     ("Read day-first dates too", ("%d/%m/%Y %H:%M:%S", "%d/%m/%Y %H:%M", "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M",
                                   "%d.%m.%Y", "%d-%m-%Y")),
@@ -155,8 +155,8 @@ def _other_steps(
     """Other steps in the mapping: more date formats, words for numbers."""
     offered: list[tuple[str, list[Step]]] = []
     spec = model.field(how.field)
-    for title, formats in _DATES:
-        steps = _with_dates(how, formats, dated=spec.type in (FieldType.TIMESTAMP, FieldType.DATE))
+    for title, formats in DATE_FIXES:
+        steps = with_dates(how, formats, dated=spec.type in (FieldType.TIMESTAMP, FieldType.DATE))
         if steps is not None:
             offered.append((title, steps))
     if spec.type is FieldType.INTEGER and how.field in VOCABULARIES:
@@ -186,7 +186,7 @@ def _text_fixes(
     """Steps on the source's text, all tried together."""
     source = str(how.source)
     rows = values_of(desk, shape, sample)
-    ways = [FieldMapping(field="value", source=source, steps=chain) for _, chain in _TEXT_FIXES]
+    ways = [FieldMapping(field="value", source=source, steps=chain) for _, chain in TEXT_FIXES]
     after = computed(desk, shape, sample, TEXT, ways)
     attempts: list[Reject] = []
     for n, values in enumerate(after):
@@ -198,7 +198,7 @@ def _text_fixes(
                 attempts.append(replace(reject, id=reject.id * WAYS + n, fixed=raw))
     good = passing(desk, one_field(desk, mapping, how.field), shape, attempts) if attempts else set()
     found = []
-    for n, (title, chain) in enumerate(_TEXT_FIXES):
+    for n, (title, chain) in enumerate(TEXT_FIXES):
         repaired = [id // WAYS for id in sorted(good) if id % WAYS == n]
         if repaired:
             first = repaired[0]
@@ -210,7 +210,7 @@ def _text_fixes(
     return found
 
 
-def _with_dates(how: FieldMapping, formats: tuple[str, ...], *, dated: bool) -> list[Step] | None:
+def with_dates(how: FieldMapping, formats: tuple[str, ...], *, dated: bool) -> list[Step] | None:
     """The field's steps with more date formats, where it reads dates or is one."""
     steps: list[Step] = []
     found = False

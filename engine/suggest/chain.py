@@ -84,9 +84,13 @@ def _blanks(column: Column) -> tuple[Step, ...]:
     return (Step(step="null_if", options={"values": used or list(PLACEHOLDERS)}),)
 
 
+def defanged(value: str) -> bool:
+    """Whether a value is written so that nobody clicks it."""
+    return _DEFANGED.search(value) is not None
+
+
 def _kind(column: Column, kind: str) -> tuple[Step, ...]:
-    defanged = any(_DEFANGED.search(sample) for sample in column.samples)
-    refang = (Step(step="refang"),) if defanged else ()
+    refang = (Step(step="refang"),) if any(map(defanged, column.samples)) else ()
     return (*refang, Step(step="canonical", options={"kind": kind}))
 
 

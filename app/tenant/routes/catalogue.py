@@ -13,7 +13,10 @@ from app.tenant.schemas.catalogue import (
     TenantState,
     VocabularyView,
 )
+from app.tenant.schemas.rules import OperatorView
 from connectors import CONNECTORS, samples
+from engine.rules import OPERATORS
+from engine.rulewords import SENTENCES
 from engine.steps import STEPS
 from engine.types import KINDS, VOCABULARIES
 from storage import definitions, glance, runs
@@ -49,6 +52,23 @@ def steps() -> list[StepView]:
             options=s.schema(),
         )
         for s in STEPS.values()
+    ]
+
+
+@router.get("/operators")
+def operators() -> list[OperatorView]:
+    """The kinds of rule, each as a sentence with its options in their places."""
+    return [
+        OperatorView(
+            name=o.name,
+            title=o.title,
+            summary=o.summary,
+            sentence=SENTENCES[o.name],
+            scope=o.scope,
+            needs_field=o.needs_field,
+            options=o.options.model_json_schema(),
+        )
+        for o in OPERATORS.values()
     ]
 
 

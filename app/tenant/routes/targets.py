@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.tenant import defining
+from app.tenant import defining, journal, modelling
 from app.tenant.caller import Here, Who
 from app.tenant.defining import version_of
-from app.tenant.desk import Desk, targets
-from app.tenant.schemas.catalogue import TargetView
+from app.tenant.desk import Desk, source, targets
+from app.tenant.schemas.catalogue import ProposedModel, ProposeModel, TargetView
 from engine.errors import Stop
 from engine.model import TargetModel
 from engine.targets import TARGETS
 from storage import definitions, glance
+from storage.audit import ActionKind
 from storage.definitions import Definition, NotFound
 
 router = APIRouter(tags=["targets"])
@@ -50,6 +51,13 @@ def create(body: TargetModel, desk: Here, who: Who) -> TargetView:
         desk, who, "target", body.name, body.model_copy(update={"builtin": False}), fresh=True
     )
     return _view(TargetModel.model_validate(saved.body), 0, saved)
+
+
+@router.post("/targets/propose")
+def propose(body: ProposeModel, desk: Here, who: Who) -> ProposedModel:
+    """A target model made from a source, to be edited and then defined. Nothing is saved."""
+    journal.note(desk, who, ActionKind.READ, "target.proposed", body.source)
+    return modelling.propose(desk, source(desk, body.source))
 
 
 @router.put("/targets/{name}")

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from app.tenant.schemas import Answer
+from app.tenant.schemas import Answer, Request
 from app.tenant.schemas.definitions import Version
-from engine.model import TargetModel
+from engine.model import Slug, TargetModel
 
 
 class ConnectorView(Answer):
@@ -63,6 +63,21 @@ class TargetView(Answer):
     target: TargetModel
     records: int = 0
     version: Version | None = Field(default=None, description="None for the built-in ones.")
+
+
+class ProposeModel(Request):
+    """Asks for a target model made from a source."""
+
+    source: Slug
+
+
+class ProposedModel(Answer):
+    """A target model made from a source, not saved: for each field the source field it is made of, and why."""
+
+    model: TargetModel
+    sources: dict[str, str]
+    reasons: dict[str, str]
+    extent: str
 
 
 class TenantState(Answer):

@@ -90,3 +90,21 @@ class Impact(Answer):
     by_field: dict[str, int]
     examples: list[Difference]
     extent: str
+
+
+class DifferenceRequest(Request):
+    """Asks what changed in meaning from some mappings to others; they are paired by target model and place."""
+
+    before: list[Mapping]
+    after: list[Mapping]
+
+
+class ChangeView(Answer):
+    """One change in words. `target` is the target model of its mapping; the parts are plain data."""
+
+    target: str
+    what: Literal["field", "rule", "target", "where", "explode", "mapping"]
+    name: str
+    how: Literal["added", "removed", "changed"]
+    part: str = ""
+    says: str

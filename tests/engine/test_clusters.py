@@ -1,0 +1,53 @@
+"""Near-duplicates: what OpenRefine's methods put together, and what must stay apart."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.suggest.clusters import clusters, fingerprint, ngrams
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Cobalt Strike", "strike, cobalt"), ("  AsyncRAT ", "asyncrat"), ("Tëst", "test"), ("a b a", "b a")],
+)
+def test_a_fingerprint_forgets_case_accents_punctuation_and_order(one: str, other: str) -> None:
+    assert fingerprint(one) == fingerprint(other)
+
+
+def test_an_ngram_fingerprint_forgets_spaces() -> None:
+    assert ngrams("Cobalt Strike") == ngrams("CobaltStrike")
+    assert ngrams("Cobalt Strike") != ngrams("Brute Ratel")
+
+
+def test_clusters_put_spellings_together_the_most_frequent_first() -> None:
+    counts = {
+        "Cobalt Strike": 40,
+        "cobalt strike": 3,
+        "CobaltStrike": 2,
+        "Qakbot": 9,
+        "Qackbot": 1,
+        "Remcos": 5,
+    }
+    found = clusters(counts)
+    assert [(c.best, c.why, len(c.values)) for c in found] == [
+        ("Cobalt Strike", "the same letters", 3),
+        ("Qakbot", "a letter or two apart", 2),
+    ]
+
+
+def test_names_that_differ_in_a_number_are_not_one() -> None:
+    assert clusters({"sensor-eu-03": 4, "sensor-eu-04": 4, "TA0001": 1, "TA0002": 1}) == []
+
+
+def test_short_words_are_not_put_together_by_a_letter() -> None:
+    assert clusters({"red": 1, "rad": 1, "": 9, " ": 3}) == []
+
+
+def test_a_thousand_words_are_clustered_in_under_a_second() -> None:
+    counts = {f"family {i * 7919 % 100_003:x} of kind {i}": 1 for i in range(1_500)}
+    begun = time.perf_counter()
+    clusters(counts)
+    assert time.perf_counter() - begun < 3
