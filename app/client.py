@@ -29,7 +29,7 @@ from app.tenant.schemas.catalogue import (
 from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
-from app.tenant.schemas.events import EventPage, VerifyResult
+from app.tenant.schemas.events import EventPage, EventSummary, EventView, VerifyResult
 from app.tenant.schemas.mappings import Impact, MappingPreview, Suggestions
 from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
@@ -446,8 +446,20 @@ class Client:
     # Audit
 
     def audit(self, **filters: Any) -> EventPage:
-        """Filters: before, limit."""
+        """Filters: text, who, action, kind, object, outcome, since, until, before, limit."""
         return self.get("/audit", EventPage, **filters)
+
+    def audit_summary(self, **filters: Any) -> EventSummary:
+        """The filters of `audit`, without before and limit."""
+        return self.get("/audit/summary", EventSummary, **filters)
+
+    def audit_event(self, seq: int) -> EventView:
+        return self.get(f"/audit/{seq}", EventView)
+
+    def export_audit(self, **filters: Any) -> Iterator[bytes]:
+        """NDJSON piece by piece, under the filters of `audit_summary`."""
+        with self._stream("/audit/export", **filters) as answer:
+            yield from answer.iter_bytes()
 
     def verify_audit(self, witness: Any = None) -> VerifyResult:
         return self.post("/audit/verify", VerifyResult, witness)

@@ -102,6 +102,9 @@ TABLE: tuple[Entry, ...] = (
     """),
     *_entries("control", Permission.INSTALL_AUDIT, """
         GET                /api/v1/audit
+        GET                /api/v1/audit/summary
+        GET                /api/v1/audit/export
+        GET                /api/v1/audit/{seq}
         POST               /api/v1/audit/verify
     """),
     *_entries("tenant", Permission.READ, """
@@ -178,6 +181,9 @@ TABLE: tuple[Entry, ...] = (
     """),
     *_entries("tenant", Permission.AUDIT, """
         GET                /audit
+        GET                /audit/summary
+        GET                /audit/export
+        GET                /audit/{seq}
         POST               /audit/verify
     """),
 )  # fmt: skip

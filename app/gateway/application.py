@@ -25,7 +25,7 @@ from app.accounts import FIRST_TENANT, Accounts
 from app.auth import Live
 from app.control import Control, open_control
 from app.forward import Caller, Forwarder
-from app.gateway import description, people_api, schedules_api, tenants_api
+from app.gateway import audit_api, description, people_api, schedules_api, tenants_api
 from app.gateway.authorise import Authorise, unknown
 from app.gateway.door import Door
 from app.gateway.guard import Guard
@@ -95,7 +95,7 @@ def create(settings: Settings, *, tenant_app: str = TENANT_APP, control: Control
 def control_app(services: Services) -> FastAPI:
     """The control plane's own API."""
     api = FastAPI(title="Phantom Spire", version="1", openapi_url=None, docs_url=None, redoc_url=None)
-    for module in (people_api, tenants_api, schedules_api):
+    for module in (people_api, tenants_api, schedules_api, audit_api):
         api.include_router(module.router(services))
 
     @api.exception_handler(SpireError)

@@ -1,4 +1,4 @@
-"""Control routes: tenants, the control plane's audit log, and the settings in force."""
+"""Control routes: tenants, the settings in force, the root key, and the health of the installation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.gateway.services import Services, principal
 from app.problems import Problem
 from app.roles import Role
 from storage.audit import ActionKind, Level
-from storage.control import control_audit, people, tenants
+from storage.control import people, tenants
 
 
 class TenantOut(BaseModel):
@@ -34,30 +34,6 @@ class NewTenant(BaseModel):
     id: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
     name: str = Field(default="", max_length=200)
     audit_level: Literal["minimal", "standard", "comprehensive"] = "standard"
-
-
-class AuditEvent(BaseModel):
-    """One event of the control plane's chain."""
-
-    seq: int
-    at: str
-    who: str
-    action: str
-    kind: str
-    tenant: str
-    object: str
-    outcome: str
-    before: str
-    after: str
-
-
-class Verdict(BaseModel):
-    """Whether the chain holds, and if not where it breaks."""
-
-    ok: bool
-    events: int
-    broken: int | None
-    reason: str
 
 
 def router(services: Services) -> APIRouter:
@@ -122,24 +98,6 @@ def router(services: Services) -> APIRouter:
         services.supervisor.stop(tenant, timeout=10.0)
         control.database.scrub()
         shutil.rmtree(services.settings.tenant_dir(tenant), ignore_errors=True)
-
-    @api.get("/audit", tags=["audit"])
-    def audit(
-        tenant: str | None = None, before: int | None = None, limit: int = Query(default=200, ge=1, le=5000)
-    ) -> list[AuditEvent]:
-        """The control plane's events, newest first."""
-        with control.database.read() as session:
-            found = control_audit.events(session, tenant=tenant, before=before, limit=limit)
-        return [
-            AuditEvent(**{k: v for k, v in vars(row).items() if k not in {"prev", "hash"}}) for row in found
-        ]
-
-    @api.post("/audit/verify", tags=["audit"])
-    def verify() -> Verdict:
-        """Check the chain of the control plane's events against its last witnessed end."""
-        with control.database.read() as session:
-            verdict = control_audit.verify_control(session, control.keys)
-        return Verdict(ok=verdict.ok, events=verdict.head.count, broken=verdict.broken, reason=verdict.reason)
 
     @api.get("/settings", tags=["settings"])
     def settings() -> dict[str, Any]:

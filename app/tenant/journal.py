@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC
 from typing import Any
 
@@ -10,9 +11,10 @@ from duckdb import DuckDBPyConnection
 from app.tenant.caller import Caller
 from app.tenant.desk import Desk
 from storage import audit
-from storage.audit import ActionKind, Event, Head, Verdict
+from storage.audit import ActionKind, Event, Head, Search, Summary, Verdict
 
 TABLE = "store.spire.audit"
+PIECE = 5000
 
 
 def prepare(desk: Desk) -> None:
@@ -55,12 +57,30 @@ def head(desk: Desk) -> Head:
         return audit.head(cursor, TABLE)
 
 
-def recent(desk: Desk, *, before: int | None, limit: int) -> list[audit.Row]:
-    """Events, newest first, those before number `before`."""
-    last = head(desk).count
-    end = min(last, before - 1) if before is not None else last
-    found = list(audit.rows(desk.store.cursor(), TABLE, after=max(0, end - limit), limit=limit))
-    return [row for row in reversed(found) if row.seq <= end]
+def found(desk: Desk, search: Search, *, before: int | None = None, limit: int = 100) -> list[audit.Row]:
+    """Events a search finds, newest first, those before number `before`."""
+    with desk.store.cursor() as cursor:
+        return audit.found(cursor, TABLE, search, before=before, limit=limit)
+
+
+def every(desk: Desk, search: Search) -> Iterator[audit.Row]:
+    """All events a search finds, newest first, some thousands in memory at a time."""
+    before: int | None = None
+    while some := found(desk, search, before=before, limit=PIECE):
+        yield from some
+        before = some[-1].seq
+
+
+def summary(desk: Desk, search: Search) -> Summary:
+    """What a search finds, counted."""
+    with desk.store.cursor() as cursor:
+        return audit.summary(cursor, TABLE, search)
+
+
+def event(desk: Desk, seq: int) -> audit.Row | None:
+    """One event by its number."""
+    with desk.store.cursor() as cursor:
+        return next(audit.rows(cursor, TABLE, after=seq - 1, limit=1), None)
 
 
 def verify(desk: Desk, witness: Head | None) -> Verdict:

@@ -8,10 +8,30 @@ import json
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.audit import COLUMNS, ChainBroken, Event, Head, Row, Verdict, head_after, link, verify
+from storage.audit import (
+    COLUMNS,
+    COUNTED,
+    LENGTH,
+    MOST_STRETCHES,
+    MOST_VALUES,
+    READ_BY_PEOPLE,
+    Bar,
+    ChainBroken,
+    Event,
+    Head,
+    Row,
+    Search,
+    Summary,
+    Verdict,
+    head_after,
+    link,
+    spoken,
+    step_for,
+    verify,
+)
 from storage.control.database import lock
 from storage.control.installation import Installation
 from storage.control.tables import AuditHeadRow, AuditRow
@@ -78,15 +98,61 @@ def rows(session: Session) -> Iterator[Row]:
 
 
 def events(
-    session: Session, *, tenant: str | None = None, before: int | None = None, limit: int = 200
+    session: Session,
+    *,
+    search: Search | None = None,
+    tenant: str | None = None,
+    before: int | None = None,
+    limit: int = 200,
 ) -> list[Row]:
-    """The latest events, newest first; those of one tenant if named, those with a lower number than `before`."""
-    query = select(AuditRow).order_by(AuditRow.seq.desc()).limit(limit)
-    if tenant is not None:
-        query = query.where(AuditRow.tenant == tenant)
+    """The latest events a search finds, newest first; those of one tenant if named, those before a number."""
+    query = select(AuditRow).where(*_where(search or Search(), tenant)).order_by(AuditRow.seq.desc())
     if before is not None:
         query = query.where(AuditRow.seq < before)
-    return [_row(row) for row in session.scalars(query)]
+    return [_row(row) for row in session.scalars(query.limit(limit))]
+
+
+def event(session: Session, seq: int) -> Row | None:
+    """One event by its number."""
+    row = session.get(AuditRow, seq)
+    return None if row is None else _row(row)
+
+
+def summary(session: Session, search: Search, tenant: str | None = None) -> Summary:
+    """What a search finds, counted."""
+    where = _where(search, tenant)
+    bounds = select(func.count(), func.min(AuditRow.at), func.max(AuditRow.at)).where(*where)
+    total, first, last = session.execute(bounds).one()
+    if not total:
+        return Summary(0, "hour", [], {name: [] for name in COUNTED})
+    step = step_for(first, last)
+    start = func.substr(AuditRow.at, 1, LENGTH[step])
+    wrong = func.sum(case((AuditRow.outcome != "done", 1), else_=0))
+    stretches = select(start, func.count(), wrong).where(*where).group_by(start).order_by(start.desc())
+    bars = [Bar(*one) for one in session.execute(stretches.limit(MOST_STRETCHES))]
+    counted = {}
+    for name in COUNTED:
+        column = getattr(AuditRow, name)
+        values = select(column, func.count()).where(*where).group_by(column)
+        values = values.order_by(func.count().desc(), column).limit(MOST_VALUES)
+        counted[name] = [(str(value), int(number)) for value, number in session.execute(values)]
+    return Summary(total, step, bars[::-1], counted)
+
+
+def _where(search: Search, tenant: str | None) -> list[ColumnElement[bool]]:
+    found = [getattr(AuditRow, name) == wanted for name in COUNTED if (wanted := getattr(search, name))]
+    if tenant is not None:
+        found.append(AuditRow.tenant == tenant)
+    if search.object:
+        found.append(AuditRow.object.icontains(search.object, autoescape=True))
+    if search.text:
+        fields = [getattr(AuditRow, name) for name in READ_BY_PEOPLE]
+        found.append(or_(*(field.icontains(search.text, autoescape=True) for field in fields)))
+    if search.since is not None:
+        found.append(AuditRow.at >= spoken(search.since))
+    if search.until is not None:
+        found.append(AuditRow.at < spoken(search.until))
+    return found
 
 
 def verify_control(session: Session, keys: Installation) -> Verdict:
