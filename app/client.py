@@ -20,6 +20,7 @@ from app.sending import PATIENCE, Told, send
 from app.tenant.schemas.catalogue import (
     ConnectorView,
     KindView,
+    ProposedModel,
     SampleView,
     StepView,
     TargetView,
@@ -30,13 +31,47 @@ from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
 from app.tenant.schemas.events import EventPage, EventSummary, EventView, VerifyResult
-from app.tenant.schemas.mappings import Impact, MappingPreview, Suggestions
+from app.tenant.schemas.mappings import ChangeView, Impact, MappingPreview, Suggestions
 from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
-from app.tenant.schemas.records import Lineage, QueryResult, RecordDetail, RecordPage, TargetCount
-from app.tenant.schemas.rejects import CauseView, RejectPage, RejectView, RepairResult, ReplayResult
+from app.tenant.schemas.queries import (
+    AskedQuery,
+    Cancelled,
+    Preference,
+    QueryResult,
+    SavedQuery,
+    TableInfo,
+)
+from app.tenant.schemas.records import (
+    ExportManifest,
+    FacetPage,
+    Lineage,
+    RecordDetail,
+    RecordPage,
+    RelationPage,
+    TargetCount,
+)
+from app.tenant.schemas.rejects import (
+    CauseView,
+    FixTrial,
+    RejectPage,
+    RejectView,
+    RepairResult,
+    ReplayResult,
+    Surroundings,
+    TakenBack,
+    TriedRow,
+)
+from app.tenant.schemas.rules import Judgement, OperatorView, RuleOffers
 from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone, UndoPlan
-from app.tenant.schemas.sources import CheckResult, SourcePreview, SourceProfile, SourceView
+from app.tenant.schemas.sources import (
+    CheckResult,
+    SourceOutline,
+    SourcePreview,
+    SourceProfile,
+    SourceRows,
+    SourceView,
+)
 from app.tenant.schemas.values import Values
 from app.wire import AnswerT, InProcess, NoAnswer, checked, clean, given, plain, read
 from engine.errors import Retry
@@ -170,6 +205,17 @@ class Client:
     def source_profile(self, id: str, *, whole: bool = False) -> SourceProfile:
         return self.get(f"/sources/{id}/profile", SourceProfile, whole=whole)
 
+    def source_rows(self, id: str, filters: Sequence[Any] = (), **wish: Any) -> SourceRows:
+        """Filters: field, by and value of a profile's figure. Wishes: offset, limit, whole."""
+        return self.post(f"/sources/{id}/rows", SourceRows, {"filters": list(filters), **wish})
+
+    def source_outline(self, id: str) -> SourceOutline:
+        return self.get(f"/sources/{id}/outline", SourceOutline)
+
+    def join_sources(self, ids: Sequence[str], name: str | None = None) -> SourceView:
+        """One source of several uploaded ones with the same fields, in their place."""
+        return self.post("/sources/join", SourceView, {"sources": list(ids), "name": name})
+
     def check_source(self, id: str) -> CheckResult:
         return self.post(f"/sources/{id}/check", CheckResult)
 
@@ -187,6 +233,10 @@ class Client:
     def steps(self) -> list[StepView]:
         return self.get("/steps", list[StepView])
 
+    def operators(self) -> list[OperatorView]:
+        """The kinds of rule, as sentences."""
+        return self.get("/operators", list[OperatorView])
+
     def kinds(self) -> list[KindView]:
         return self.get("/kinds", list[KindView])
 
@@ -198,6 +248,10 @@ class Client:
 
     def target(self, name: str) -> TargetView:
         return self.get(f"/targets/{name}", TargetView)
+
+    def propose_target(self, source: str) -> ProposedModel:
+        """A target model made from a source; nothing is saved."""
+        return self.post("/targets/propose", ProposedModel, {"source": source})
 
     def create_target(self, model: Any) -> TargetView:
         return self.post("/targets", TargetView, model)
@@ -230,9 +284,7 @@ class Client:
         body = {"source": source, "mappings": list(mappings), "at": at, "field": field}
         return self.post("/offers", Offers, body)
 
-    def readings(
-        self, source: str, target: str, field: str, origin: str, choices: Sequence[Any]
-    ) -> Readings:
+    def readings(self, source: str, target: str, field: str, origin: str, choices: Sequence[Any]) -> Readings:
         """How values of a source field read under different chains."""
         body = {"source": source, "target": target, "field": field, "from": origin, "choices": list(choices)}
         return self.post("/readings", Readings, body)
@@ -250,6 +302,23 @@ class Client:
         """The distinct values that reach a step, what each becomes, and near-duplicates among them."""
         body = {"source": source, "mappings": list(mappings), "at": at, "field": field, "step": step}
         return self.post("/values", Values, {**body, "all": whole})
+
+    def rule_offers(self, source: str, mappings: Sequence[Any], *, at: int = 0) -> RuleOffers:
+        """Rules the values speak for, with what each would catch now."""
+        return self.post(
+            "/rules/offers", RuleOffers, {"source": source, "mappings": list(mappings), "at": at}
+        )
+
+    def try_rules(
+        self, source: str, mappings: Sequence[Any], rules: Sequence[Any], *, at: int = 0
+    ) -> Judgement:
+        """How rules would fare on a sample, in place of the mapping's own."""
+        body = {"source": source, "mappings": list(mappings), "at": at, "rules": list(rules)}
+        return self.post("/rules/try", Judgement, body)
+
+    def difference(self, before: Sequence[Any], after: Sequence[Any]) -> list[ChangeView]:
+        """What changed in meaning between mappings, in words."""
+        return self.post("/difference", list[ChangeView], {"before": list(before), "after": list(after)})
 
     def impact(self, pipeline: str, mappings: Sequence[Any], examples: int = 10) -> Impact:
         body = {"pipeline": pipeline, "mappings": list(mappings), "examples": examples}
@@ -398,7 +467,7 @@ class Client:
     # Rejects
 
     def rejects(self, **filters: Any) -> RejectPage:
-        """Filters: run, pipeline, rule, reason, state, after, limit."""
+        """Filters: run, pipeline, rule, field, reason, state, after, limit."""
         return self.get("/rejects", RejectPage, **filters)
 
     def reject(self, id: int) -> RejectView:
@@ -409,8 +478,21 @@ class Client:
         return self.get("/rejects/causes", list[CauseView], **filters)
 
     def change_reject(self, id: int, **change: Any) -> RejectView:
-        """One of text, fields and dismiss."""
+        """One of text, fields, dismiss (with a reason) and undo."""
         return read(self.request("PATCH", f"/rejects/{id}", json=plain(change)), RejectView)
+
+    def check_reject(self, id: int, **repair: Any) -> TriedRow:
+        """One of text and fields."""
+        return self.post(f"/rejects/{id}/check", TriedRow, repair)
+
+    def around_reject(self, id: int, lines: int = 5) -> Surroundings:
+        return self.get(f"/rejects/{id}/around", Surroundings, lines=lines)
+
+    def try_fix(self, cause: Any, fix: Any, limit: int = 100) -> FixTrial:
+        return self.post("/rejects/try", FixTrial, {"cause": cause, "fix": fix, "limit": limit})
+
+    def take_back(self, run: int) -> TakenBack:
+        return self.post("/rejects/take-back", TakenBack, {"run": run})
 
     def repair(self, cause: Any, fix: Any, *, save: bool = False, replay: bool = True) -> RepairResult:
         body = {"cause": cause, "fix": fix, "save": save, "replay": replay}
@@ -426,20 +508,71 @@ class Client:
         return self.get("/records", list[TargetCount])
 
     def records(self, target: str, **filters: Any) -> RecordPage:
-        """Filters: search, where (list of field=value), run, order, descending, offset, limit."""
+        """Filters: search, match, where (list of field=value), run, order, descending, offset, limit."""
         return self.get(f"/records/{target}", RecordPage, **filters)
 
-    def record(self, target: str, key: str) -> RecordDetail:
-        return self.get(f"/records/{target}/{key}", RecordDetail)
+    def facets(self, target: str, **filters: Any) -> FacetPage:
+        """Filters: search, match, where, run; time names the field of the time line."""
+        return self.get(f"/records/{target}/facets", FacetPage, **filters)
 
-    def lineage(self, target: str, key: str) -> Lineage:
-        return self.get(f"/lineage/{target}/{key}", Lineage)
+    def record(self, target: str, key: str, *, raw: bool = True) -> RecordDetail:
+        return self.get(f"/records/{target}/{key}", RecordDetail, raw=raw)
 
-    def query(self, sql: str, limit: int = 1000, timeout: float = 30) -> QueryResult:
-        return self.post("/query", QueryResult, {"sql": sql, "limit": limit, "timeout": timeout})
+    def relations(self, target: str, key: str, limit: int = 60) -> RelationPage:
+        return self.get(f"/records/{target}/{key}/relations", RelationPage, limit=limit)
+
+    def lineage(self, target: str, key: str, *, raw: bool = True) -> Lineage:
+        return self.get(f"/lineage/{target}/{key}", Lineage, raw=raw)
+
+    # Queries
+
+    def query(
+        self, sql: str, limit: int = 1000, timeout: float = 30, *, name: str = "", keep: bool = False
+    ) -> QueryResult:
+        """`name` is what to cancel it by; `keep` puts it into one's history."""
+        body = {"sql": sql, "limit": limit, "timeout": timeout, "name": name, "keep": keep}
+        return self.post("/query", QueryResult, body)
+
+    def cancel_query(self, name: str) -> Cancelled:
+        return read(self.request("DELETE", f"/query/{name}"), Cancelled)
+
+    def tables(self) -> list[TableInfo]:
+        return self.get("/tables", list[TableInfo])
+
+    def query_history(self) -> list[AskedQuery]:
+        return self.get("/queries/history", list[AskedQuery])
+
+    def forget_queries(self) -> None:
+        self.request("DELETE", "/queries/history")
+
+    def saved_queries(self) -> list[SavedQuery]:
+        return self.get("/queries/saved", list[SavedQuery])
+
+    def save_query(self, name: str, sql: str) -> SavedQuery:
+        return self.post("/queries/saved", SavedQuery, {"name": name, "sql": sql})
+
+    def delete_query(self, id: str) -> None:
+        self.request("DELETE", f"/queries/saved/{id}")
+
+    def preference(self, name: str) -> Any:
+        return self.get(f"/preferences/{name}", Preference).body
+
+    def prefer(self, name: str, body: Any) -> None:
+        self.request("PUT", f"/preferences/{name}", json=plain(body))
+
+    # Exports
+
+    def export_manifest(self, target: str, format: str = "csv", **filters: Any) -> ExportManifest:
+        """What the file would hold, and what is left out. Filters as for `export`."""
+        return self.get(f"/export/{target}/manifest", ExportManifest, format=format, **filters)
+
+    def export_query(self, asked: int, format: str = "csv", **filters: Any) -> Iterator[bytes]:
+        """The whole result of a query of one's history, piece by piece."""
+        with self._stream(f"/export/query/{asked}", format=format, **filters) as answer:
+            yield from answer.iter_bytes()
 
     def export(self, target: str, format: str = "csv", **filters: Any) -> Iterator[bytes]:
-        """The file piece by piece. Filters: run, guard."""
+        """The file piece by piece. Filters: search, match, where, run, guard."""
         with self._stream(f"/export/{target}", format=format, **filters) as answer:
             yield from answer.iter_bytes()
 

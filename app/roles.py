@@ -111,6 +111,7 @@ TABLE: tuple[Entry, ...] = (
         GET                /connectors
         GET                /samples
         GET                /steps
+        GET                /operators
         GET                /kinds
         GET                /vocabularies
         GET                /state
@@ -119,6 +120,8 @@ TABLE: tuple[Entry, ...] = (
         GET                /sources/{id}/preview
         GET                /sources/{id}/profile
         GET                /sources/{id}/sample
+        GET                /sources/{id}/outline
+        POST               /sources/{id}/rows
         GET                /targets
         GET                /targets/{name}
         GET                /pipelines
@@ -136,12 +139,22 @@ TABLE: tuple[Entry, ...] = (
         GET                /rejects
         GET                /rejects/causes
         GET                /rejects/{id}
+        GET                /rejects/{id}/around
         POST               /query
+        DELETE             /query/{name}
+        GET                /tables
+        GET,DELETE         /queries/history
+        GET                /queries/saved
+        GET,PUT            /preferences/{name}
         GET                /records
         GET                /records/{target}
+        GET                /records/{target}/facets
         GET                /records/{target}/{key}
+        GET                /records/{target}/{key}/relations
         GET                /lineage/{target}/{key}
         GET                /export/{target}
+        GET                /export/{target}/manifest
+        GET                /export/query/{asked}
     """),
     *_entries("tenant", Permission.WORK, """
         POST               /uploads
@@ -150,6 +163,7 @@ TABLE: tuple[Entry, ...] = (
         POST               /uploads/{id}/finish
         POST               /payloads
         POST               /sources
+        POST               /sources/join
         PATCH              /sources/{id}
         POST               /sources/{id}/check
         POST               /suggest
@@ -158,6 +172,10 @@ TABLE: tuple[Entry, ...] = (
         POST               /offers
         POST               /readings
         POST               /values
+        POST               /difference
+        POST               /targets/propose
+        POST               /rules/offers
+        POST               /rules/try
         POST               /impact
         PUT,DELETE         /drafts/{subject}
         POST               /drafts/{subject}/undo
@@ -166,8 +184,13 @@ TABLE: tuple[Entry, ...] = (
         POST               /pipelines/{id}/runs
         POST               /runs/{run}/cancel
         GET                /runs/{run}/payloads/{number}
+        POST               /queries/saved
+        DELETE             /queries/saved/{id}
         PATCH              /rejects/{id}
+        POST               /rejects/{id}/check
+        POST               /rejects/try
         POST               /rejects/repair
+        POST               /rejects/take-back
         POST               /rejects/replay
     """),
     *_entries("tenant", Permission.BUILD, """

@@ -22,6 +22,8 @@ class Refused(SpireError):
         self.status = status
         self.sentence = str(problem.get("title") or f"The server answered {status}.")
         self.detail = str(problem.get("detail") or "")
+        # Where in a text it is, for those that are about one: line, column, length.
+        self.position: Mapping[str, int] | None = problem.get("position")
 
     @property
     def title(self) -> str:

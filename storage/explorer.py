@@ -1,128 +1,22 @@
-"""Exploring: records browsed, one record with its past, and a person's own SQL, all of it read-only."""
+"""Exploring: records browsed by filter, one record with its past, and whole models for export; all read-only."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlglot
 from duckdb import DuckDBPyConnection
-from sqlglot import exp
 
-from engine.errors import Stop
-from engine.model import TargetModel
-from engine.scan import identifier
-from storage import records
+from engine.model import FieldType, TargetModel
+from engine.scan import identifier, literal
+from engine.types import defang
+from storage import filters, glance, records
 from storage.definitions import NotFound
-from storage.store import Store
-
-BOOKS = ("runs", "batches", "findings", "rejects", "segments")
-
-
-class QueryRefused(Stop):
-    """This query can't be run here."""
-
-
-class QueryTookTooLong(Stop):
-    """The query was stopped because it took too long."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A result: column names and types, rows, and whether there are more than were asked for."""
-
-    columns: tuple[str, ...]
-    types: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
-    more: bool
-
-
-def query(store: Store, sql: str, *, limit: int = 1000, seconds: float = 30.0) -> Table:
-    """Run one SELECT over the tenant's records and books.
-
-    QueryRefused for anything but one SELECT over `records` (by target model, with or without the schema)
-    and the books; QueryTookTooLong after `seconds`. At most `limit` rows come back.
-    """
-    with store.cursor() as cursor:
-        text = checked(cursor, sql)
-        with _stopped_after(cursor, seconds):
-            result = cursor.execute(f"SELECT * FROM ({text}) LIMIT {int(limit) + 1}")
-            rows = result.fetchall()
-            names = tuple(d[0] for d in result.description or ())
-            types = tuple(str(d[1]) for d in result.description or ())
-    return Table(names, types, rows[:limit], len(rows) > limit)
-
-
-def checked(cursor: DuckDBPyConnection, sql: str) -> str:
-    """The statement with every table spelled out, or QueryRefused with what is wrong.
-
-    The database itself is locked down; this keeps a query to the tables that are meant to be read.
-    """
-    try:
-        statements = [s for s in sqlglot.parse(sql, read="duckdb") if s is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise QueryRefused(f"It does not parse: {str(error).splitlines()[0]}") from None
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        raise QueryRefused("Only a single SELECT is run here.")
-    tree = statements[0]
-    if next(tree.find_all(exp.Into, exp.DML, exp.DDL, exp.Command), None) is not None and any(
-        not isinstance(node, exp.Query) for node in tree.find_all(exp.Into, exp.DML, exp.DDL, exp.Command)
-    ):
-        raise QueryRefused("Only reading is possible here.")
-    defined = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    known = {name.lower(): name for name in records.kept_targets(cursor)}
-    for table in list(tree.find_all(exp.Table)):
-        _qualify(table, defined, known)
-    return tree.sql(dialect="duckdb")
-
-
-def _qualify(table: exp.Table, defined: set[str], known: dict[str, str]) -> None:
-    if not isinstance(table.this, exp.Identifier):
-        name = table.this.sql(dialect="duckdb").split("(")[0].lower()
-        if name in {"range", "generate_series", "unnest"}:
-            return
-        raise QueryRefused(f"{name}(…) can't be read from; records and books can.")
-    name, schema, catalog = table.name.lower(), table.db.lower(), table.catalog.lower()
-    if not schema and not catalog and name in defined:
-        return
-    if catalog not in ("", "store") or schema not in ("", "records", "versions", "spire"):
-        raise QueryRefused(f"{table.sql(dialect='duckdb')} is not one of your tables.")
-    same = known.get(name) or known.get(name.replace("_", "-"))
-    if same is not None and schema in ("", "records", "versions"):
-        schema = schema or "records"
-        name = same
-    elif schema in ("", "spire") and name in BOOKS:
-        schema = "spire"
-    else:
-        tables = ", ".join([*known.values(), *BOOKS])
-        raise QueryRefused(f"There is no table {table.name} here.", action=f"Tables: {tables}.")
-    alias = table.alias or table.name
-    table.set("this", exp.to_identifier(name, quoted=True))
-    table.set("db", exp.to_identifier(schema, quoted=True))
-    table.set("catalog", exp.to_identifier("store", quoted=True))
-    table.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
-
-
-@contextmanager
-def _stopped_after(cursor: DuckDBPyConnection, seconds: float) -> Iterator[None]:
-    timer = threading.Timer(seconds, cursor.interrupt)
-    timer.start()
-    try:
-        yield
-    except duckdb.InterruptException:
-        raise QueryTookTooLong(
-            f"The limit is {seconds:g} seconds.", action="Narrow it down with a WHERE or a LIMIT."
-        ) from None
-    except duckdb.Error as error:
-        # DuckDB's first line names the cause; what follows it repeats the statement.
-        raise QueryRefused(str(error).splitlines()[0]) from None
-    finally:
-        timer.cancel()
+from storage.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -133,48 +27,62 @@ class Page:
     total: int
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What a format can't do without: a record where all fields of one of `absent` are empty is left out.
+
+    `kinds` are the only values of `value_type` there is a form for. A record that keeps its whole
+    object of another's making (`object` with `mark` in it) needs neither.
+    """
+
+    reason: str
+    absent: tuple[tuple[str, ...], ...] = ()
+    kinds: tuple[str, ...] = ()
+
+
 def browse(
     cursor: DuckDBPyConnection,
     target: TargetModel,
+    asked: Filter = Filter(),  # noqa: B008 - frozen
     *,
-    search: str = "",
-    equal: dict[str, str] | None = None,
-    run: int | None = None,
     order: str = "",
     descending: bool = False,
     offset: int = 0,
     limit: int = 100,
 ) -> Page:
-    """The latest records of a target model that contain `search` in any field and meet every equality."""
-    if not records.exists(cursor, target.name):
-        return Page([], 0)
-    fields = [f.name for f in target.fields]
-    where, values = ["true"], list[Any]()
-    if search:
-        matches = " OR ".join(f"contains(lower({identifier(f)}::VARCHAR), lower(?))" for f in fields)
-        where.append(f"({matches})")
-        values += [search] * len(fields)
-    for name, value in (equal or {}).items():
-        if name not in fields:
+    """The latest records of a target model under a filter. Without an order the newest come first."""
+    for name in [order] if order else []:
+        if name not in (f.name for f in target.fields):
             raise NotFound(f"{target.name} has no field {name}.")
-        where.append(f"{identifier(name)}::VARCHAR = ?")
-        values.append(value)
-    if run is not None:
-        where.append("_run = ?")
-        values.append(run)
-    if order and order not in fields:
-        raise NotFound(f"{target.name} has no field {order}.")
-    # Without a wish the newest come first, which the store keeps at its end.
+    where = filters.condition(cursor, target, asked) if records.exists(cursor, target.name) else None
+    if where is None:
+        return Page([], 0)
     by = f"{identifier(order) if order else '_seq'} {'DESC' if descending or not order else 'ASC'} NULLS LAST"
     table = f"store.records.{identifier(target.name)}"
-    condition = " AND ".join(where)
-    total = cursor.execute(f"SELECT count(*) FROM {table} WHERE {condition}", values).fetchall()[0][0]
+    # First which, then what: a sort that carries every field of every record is ten times slower. A search
+    # reads every text, so what it finds is counted in passing; all else is quicker counted by itself.
+    counted = ", count(*) OVER ()" if asked.search else ""
+    picked = cursor.execute(
+        f"SELECT _seq{counted} FROM {table} WHERE {where.sql} ORDER BY {by}, _seq DESC "
+        f"LIMIT {int(limit)} OFFSET {int(offset)}",
+        where.values,
+    ).fetchall()
+    if asked.empty:
+        total = glance.counts(cursor)[target.name]
+    elif counted and picked:
+        total = picked[0][1]
+    else:
+        total = cursor.execute(f"SELECT count(*) FROM {table} WHERE {where.sql}", where.values).fetchall()[0][
+            0
+        ]
+    if not picked:
+        return Page([], int(total))
+    listed = ", ".join(str(int(row[0])) for row in picked)
     result = cursor.execute(
-        f"SELECT printf('%016x', _kh) AS _id, * EXCLUDE (_kh, _vh) FROM {table} WHERE {condition} "
-        f"ORDER BY {by} LIMIT {int(limit)} OFFSET {int(offset)}",
-        values,
+        f"SELECT printf('%016x', _kh) AS _id, * EXCLUDE (_kh, _vh) FROM {table} WHERE _seq IN ({listed})"
     )
-    return Page(_dicts(result), int(total))
+    place = {row[0]: at for at, row in enumerate(picked)}
+    return Page(sorted(_dicts(result), key=lambda row: place[row["_seq"]]), int(total))
 
 
 def versions_of(cursor: DuckDBPyConnection, target: TargetModel, id: str) -> list[dict[str, Any]]:
@@ -198,15 +106,69 @@ def versions_of(cursor: DuckDBPyConnection, target: TargetModel, id: str) -> lis
     return found
 
 
+def defanged(cursor: DuckDBPyConnection, values: Sequence[str]) -> list[str]:
+    """Values written so that nobody clicks on them."""
+    rows = cursor.execute(
+        f"SELECT {defang('v')} FROM (SELECT unnest(?::VARCHAR[]) AS v)", [list(values)]
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 def batches(
-    cursor: DuckDBPyConnection, target: TargetModel, *, run: int | None = None, rows: int = 10_000
+    cursor: DuckDBPyConnection,
+    target: TargetModel,
+    asked: Filter = Filter(),  # noqa: B008 - frozen
+    *,
+    rows: int = 10_000,
 ) -> Iterator[pa.RecordBatch]:
-    """The latest records of a target model as Arrow, a bounded piece at a time: what exports are made of."""
+    """The latest records under a filter as Arrow, a bounded piece at a time: what exports are made of."""
     if not records.exists(cursor, target.name):
         return iter(())
-    where = "" if run is None else f"WHERE _run = {int(run)}"
-    result = cursor.execute(f"SELECT * FROM store.records.{identifier(target.name)} {where} ORDER BY _seq")
+    where = filters.condition(cursor, target, asked)
+    result = cursor.execute(
+        f"SELECT * FROM store.records.{identifier(target.name)} WHERE {where.sql} ORDER BY _seq", where.values
+    )
     return iter(result.to_arrow_reader(rows))
+
+
+def lacking(
+    cursor: DuckDBPyConnection, target: TargetModel, asked: Filter, lacks: Sequence[Lack], whole: str
+) -> tuple[int, dict[str, int]]:
+    """How many records a filter means, and how many of them an export leaves out, by the first reason.
+
+    `whole` is a JSON path of `object`: a record whose object has there what its id says leaves as it came.
+    """
+    if not records.exists(cursor, target.name):
+        return 0, {}
+    where = filters.condition(cursor, target, asked)
+    arms = " ".join(f"WHEN {_lacks(target, lack)} THEN {literal(lack.reason)}" for lack in lacks)
+    as_it_came = "false"
+    if whole and any(f.name == "object" for f in target.fields):
+        as_it_came = f"coalesce(json_extract_string(object, {literal(whole)}), '') <> ''"
+    case = f"CASE WHEN {as_it_came} THEN NULL {arms} END" if arms else "NULL"
+    found = cursor.execute(
+        f"SELECT {case} AS reason, count(*) FROM store.records.{identifier(target.name)} "
+        f"WHERE {where.sql} GROUP BY 1 ORDER BY 2 DESC",
+        where.values,
+    ).fetchall()
+    return sum(row[1] for row in found), {row[0]: row[1] for row in found if row[0]}
+
+
+def _lacks(target: TargetModel, lack: Lack) -> str:
+    known = {f.name: f.type for f in target.fields}
+
+    def empty(name: str) -> str:
+        if name not in known:
+            return "true"
+        column = identifier(name)
+        if known[name] is FieldType.TEXTS:
+            return f"coalesce(len({column}), 0) = 0"
+        return f"coalesce({column}::VARCHAR, '') = ''"
+
+    ways = [f"({' AND '.join(map(empty, group))})" for group in lack.absent]
+    if lack.kinds:
+        ways.append(f"value_type NOT IN ({', '.join(map(literal, lack.kinds))})")
+    return f"({' OR '.join(ways)})" if ways else "true"
 
 
 def _dicts(result: DuckDBPyConnection) -> list[dict[str, Any]]:

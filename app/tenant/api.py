@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 import duckdb
 from anyio import to_thread
@@ -22,10 +23,12 @@ from app.tenant.open import open_desk
 from app.tenant.routes import (
     audit,
     catalogue,
+    drafts,
     export,
     ingest,
     mappings,
     pipelines,
+    queries,
     records,
     rejects,
     runs,
@@ -38,7 +41,8 @@ from engine.errors import SpireError
 from engine.steps.catalogue import BadMapping
 from storage.definitions import NotFound
 from storage.landing import NoSuchUpload
-from storage.store import is_disk_full
+from storage.query import QueryRefused
+from storage.store import MemoryFull, is_disk_full
 
 # Uploads, exports and long questions each hold a thread while they last.
 THREADS = 64
@@ -46,7 +50,7 @@ THREADS = 64
 ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
-    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, audit, ingest,
+    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, queries, audit, ingest, drafts,
 )  # fmt: skip
 
 
@@ -128,6 +132,11 @@ def _on_ours(request: Request, error: Exception) -> Response:
     status = (
         404 if isinstance(error, NotFound | NoSuchUpload) else 422 if isinstance(error, BadMapping) else 0
     )
+    if isinstance(error, QueryRefused) and error.position is not None:
+        place = asdict(error.position)
+        return problem_from(
+            409, error.title, kind="urn:phantom-spire:stop", action=error.action, where=error.where, position=place
+        )
     if status:
         kind = "urn:phantom-spire:stop"
         return problem_from(status, error.title, kind=kind, action=error.action, where=error.where)
@@ -162,6 +171,8 @@ def _on_database(request: Request, error: Exception) -> Response:
         return problem_from(
             503, "The disk is full. Nothing of this was kept.", action="Free some space, then try again."
         )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return problem_of(MemoryFull())
     return problem_from(
         500, "Phantom Spire made a mistake here. Nothing was changed.", where=type(error).__name__
     )

@@ -17,7 +17,7 @@ from storage import definitions
 from storage.audit import ActionKind
 from storage.definitions import Definition
 
-Kind = Literal["source", "target", "pipeline"]
+Kind = Literal["source", "target", "pipeline", "query"]
 _LONGEST = 63
 
 

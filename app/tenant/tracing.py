@@ -51,6 +51,7 @@ def origin_of(desk: Desk, version: dict[str, Any], *, raw: bool) -> Origin | Non
         source_name=source.name if source else pipeline.source,
         payload=segment.name if segment else "",
         sha256=segment.sha256 if segment else "",
+        size=segment.size if segment else 0,
         line=version["_line"],
         raw=text,
         reject=reject.id if reject else None,

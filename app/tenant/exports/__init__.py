@@ -12,13 +12,19 @@ from typing import Any
 import pyarrow as pa
 
 from engine.model import TargetModel
+from storage.explorer import Lack
 
+BLOCK = 1 << 18
 Rows = Iterable[pa.RecordBatch]
 
 
 @dataclass(frozen=True)
 class Writer:
-    """One export format. `write` gets the target models by name and, for each, its batches."""
+    """One export format. `write` gets a target model and its batches.
+
+    `lacks` says which records of a model the format can't hold; a record whose `object` has something at
+    the JSON path `whole` leaves as it came, whatever it lacks.
+    """
 
     name: str
     title: str
@@ -26,6 +32,19 @@ class Writer:
     suffix: str
     note: str
     write: Callable[[TargetModel, Rows], Iterator[bytes]]
+    lacks: Callable[[TargetModel], tuple[Lack, ...]] = lambda target: ()
+    whole: str = ""
+
+
+def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The pieces in larger ones: each piece sent is a turn of the event loop."""
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= BLOCK:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
 
 
 def dictionaries(batches: Rows) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from app.tenant.exports.objects import embedded
 from engine.errors import Stop
 from engine.model import TargetModel
 from engine.types.identity import INDICATORS
+from storage.explorer import Lack
 
 NOTE = "Indicators are attributes to detect with (to_ids), observables are context."
 
@@ -41,6 +42,17 @@ class NoMispForm(Stop):
     """Records of this target model have no form as MISP attributes."""
 
 
+def refuse(target: TargetModel) -> None:
+    """NoMispForm where records of a target model are no attributes."""
+    if target.name not in ("indicator", "observable"):
+        raise NoMispForm(target.name, action="Export indicators or observables, or choose another format.")
+
+
+def lacks(target: TargetModel) -> tuple[Lack, ...]:
+    """What leaves a record without an attribute: `attribute` gives None for the same ones."""
+    return (Lack("without a value or a pattern", absent=(("value", "pattern"),)),)
+
+
 def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
     """One event with an attribute for each record."""
     return event(
@@ -50,8 +62,7 @@ def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
 
 def event(target: TargetModel, batches: Rows, *, info: str, at: datetime) -> Iterator[bytes]:
     """One event, an attribute a line. It is not published, and shared with nobody, until somebody says so."""
-    if target.name not in ("indicator", "observable"):
-        raise NoMispForm(target.name, action="Export indicators or observables, or choose another format.")
+    refuse(target)
     return _event(target, batches, info, at)
 
 

@@ -18,6 +18,7 @@ from engine.targets import TARGETS
 from engine.types.identity import INDICATORS, OBSERVABLES
 from engine.types.pattern import WRITTEN
 from engine.types.vocabularies.tlp import MARKINGS
+from storage.explorer import Lack
 
 NOTE = "Objects that came as STIX are exported exactly as they came; other records are made into STIX 2.1 objects."
 
@@ -48,6 +49,7 @@ _HASHES = {
     "ssdeep": "SSDEEP",
     "tlsh": "TLSH",
 }
+_KINDS = (*_OBSERVABLE, *_HASHES, "filename", "asn", "mutex", "registry-key")
 _TLP = {name: marking for marking, name in reversed(MARKINGS.items())}
 _NEEDS = {
     "report": ("name", "published", "object_refs"), "grouping": ("context", "object_refs"), "note": ("content", "object_refs"),
@@ -68,6 +70,35 @@ def exportable(target: TargetModel) -> bool:
     return target.name in TARGETS and any(field.name == "object" for field in target.fields)
 
 
+def refuse(target: TargetModel) -> None:
+    """NoStixForm where a target model has no form in STIX at all."""
+    if not exportable(target):
+        raise NoStixForm(target.name, action="Export it as CSV, Parquet or JSON.")
+
+
+def lacks(target: TargetModel) -> tuple[Lack, ...]:
+    """What leaves a record without a form in STIX: `object_of` gives None for the same ones."""
+    if target.name == "stix-object":
+        return (Lack("of a type without a form in STIX 2.1"),)
+    if target.name == "observable":
+        return (
+            Lack("without a value or its kind", absent=(("value",), ("value_type",))),
+            Lack("of a kind without an observable in STIX 2.1", kinds=_KINDS),
+        )
+    if target.name == "indicator":
+        return (
+            Lack(
+                "without a pattern, or a value and its kind to make one of",
+                absent=(("pattern", "value"), ("pattern", "value_type")),
+            ),
+        )
+    names = ("name", "cve") if target.name == "vulnerability" else ("name",)
+    return tuple(
+        Lack(f"without {need}, which STIX 2.1 requires", absent=(names if need == "name" else (need,),))
+        for need in _needs(target)
+    )
+
+
 def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
     """One bundle."""
     return bundle([(target, batches)])
@@ -76,8 +107,7 @@ def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
 def bundle(parts: list[tuple[TargetModel, Rows]], id: str = "") -> Iterator[bytes]:
     """One bundle of all parts, an object a line. An empty one has no `objects`, as STIX 2.1 §8 asks."""
     for target, _ in parts:
-        if not exportable(target):
-            raise NoStixForm(target.name, action="Export it as CSV, Parquet or JSON.")
+        refuse(target)
     return _bundle(parts, id or f"bundle--{uuid.uuid4()}")
 
 
@@ -127,10 +157,13 @@ def _made(target: TargetModel, row: dict[str, Any]) -> dict[str, Any] | None:
         _vulnerability(made, row)
     if row.get("tlp") in _TLP:
         made["object_marking_refs"] = sorted({*made.get("object_marking_refs", []), _TLP[row["tlp"]]})
-    needs = _NEEDS.get(target.name, ("name",) if any(f.name == "name" for f in target.fields) else ())
-    if target.name != "indicator" and any(made.get(name) in (None, "", []) for name in needs):
+    if target.name != "indicator" and any(made.get(name) in (None, "", []) for name in _needs(target)):
         return None
     return made
+
+
+def _needs(target: TargetModel) -> tuple[str, ...]:
+    return _NEEDS.get(target.name, ("name",) if any(f.name == "name" for f in target.fields) else ())
 
 
 def _properties(target: TargetModel, row: dict[str, Any]) -> dict[str, Any]:

@@ -1,22 +1,26 @@
-"""Export: the latest records of a target model as a file, streamed."""
+"""Export: the latest records of a target model as a file, streamed, and what will not be in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import orjson
 import pyarrow as pa
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from app.tenant import journal
+from app.tenant.asking import Asked
 from app.tenant.caller import Here, Who
 from app.tenant.desk import Desk, targets
-from app.tenant.exports import Writer, columnar, delimited, misp, objects, stix
+from app.tenant.exports import Writer, blocks, columnar, delimited, misp, objects, stix
 from app.tenant.routes.targets import model_of
+from app.tenant.schemas.records import ExportManifest, LeftOut
 from engine.model import TargetModel
 from storage import explorer, glance
 from storage.audit import ActionKind
+from storage.filters import Filter
 
 router = APIRouter(tags=["export"])
 
@@ -27,12 +31,14 @@ WRITERS: dict[str, Writer] = {
         Writer("parquet", "Parquet", "application/vnd.apache.parquet", "parquet", "", columnar.write),
         Writer("json", "JSON", "application/json", "json", "", objects.write),
         Writer("ndjson", "NDJSON", "application/x-ndjson", "ndjson", "", objects.lines),
-        Writer("stix", "STIX 2.1 bundle", "application/stix+json;version=2.1", "json", stix.NOTE, stix.write),
-        Writer("misp", "MISP event", "application/json", "json", misp.NOTE, misp.write),
+        Writer("stix", "STIX 2.1 bundle", "application/stix+json;version=2.1", "json", stix.NOTE, stix.write,
+               stix.lacks, "$.type"),
+        Writer("misp", "MISP event", "application/json", "json", misp.NOTE, misp.write, misp.lacks, "$.uuid"),
     )
-}
+}  # fmt: skip
 EVERYTHING = "all"
-BLOCK = 1 << 18
+UNGUARDED = "Cells stand as they are: don't open this in a spreadsheet."
+Format = Literal["csv", "parquet", "json", "ndjson", "stix", "misp"]
 
 
 @router.get("/export/{target}", response_class=StreamingResponse)
@@ -40,47 +46,80 @@ def export(
     target: str,
     desk: Here,
     who: Who,
-    format: Literal["csv", "parquet", "json", "ndjson", "stix", "misp"] = "csv",
-    run: Annotated[int | None, Query(description="Only records of this run.")] = None,
+    asked: Asked,
+    format: Format = "csv",
     guard: Annotated[bool, Query(description="CSV: disarm cells that look like formulas.")] = True,
 ) -> StreamingResponse:
-    """The latest records of a target model. `all` with `format=stix` gives every STIX object in one bundle."""
+    """The latest records of a target model, under the filters of `/records/{target}`.
+
+    `all` with `format=stix` gives every STIX object in one bundle. `X-Left-Out` says as JSON how many
+    records the format can't hold, by reason.
+    """
     writer = WRITERS[format]
+    models = _models(desk, target, format)
     if target == EVERYTHING and format == "stix":
-        kept = glance.counts(desk.store.cursor())
-        models = [m for m in targets(desk).values() if m.name in kept and stix.exportable(m)]
-        body = stix.bundle([(model, _batches(desk, model, run)) for model in models])
+        body = stix.bundle([(model, _batches(desk, model, asked)) for model in models])
     else:
-        model = model_of(desk, target)
-        batches = _batches(desk, model, run)
+        batches = _batches(desk, models[0], asked)
         body = (
-            delimited.lines(model, batches, guard=guard) if format == "csv" else writer.write(model, batches)
+            delimited.lines(models[0], batches, guard=guard)
+            if format == "csv"
+            else writer.write(models[0], batches)
         )
-    note = (
-        writer.note
-        if guard or format != "csv"
-        else "Cells stand as they are: don't open this in a spreadsheet."
-    )
+    manifest = _manifest(desk, target, models, writer, asked, guard)
     journal.note(
-        desk, who, ActionKind.EXPORT, "records.exported", target, after={"format": format, "run": run}
-    )
+        desk, who, ActionKind.EXPORT, "records.exported", target,
+        after={"format": format, "run": asked.run, "records": manifest.exported},
+    )  # fmt: skip
     headers = {"content-disposition": f'attachment; filename="{target}.{writer.suffix}"'}
-    if note:
-        headers["x-note"] = note
-    return StreamingResponse(_blocks(body), media_type=writer.media_type, headers=headers)
+    if manifest.note:
+        headers["x-note"] = manifest.note
+    if manifest.left_out:
+        headers["x-left-out"] = orjson.dumps({one.reason: one.count for one in manifest.left_out}).decode()
+    return StreamingResponse(blocks(body), media_type=writer.media_type, headers=headers)
 
 
-def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The pieces in larger ones: each piece sent is a turn of the event loop."""
-    held = bytearray()
-    for piece in pieces:
-        held += piece
-        if len(held) >= BLOCK:
-            yield bytes(held)
-            held.clear()
-    yield bytes(held)
+@router.get("/export/{target}/manifest")
+def manifest(
+    target: str, desk: Here, asked: Asked, format: Format = "csv", guard: bool = True
+) -> ExportManifest:
+    """What an export would hold: how many records, which are left out and why, and what is changed."""
+    models = _models(desk, target, format)
+    return _manifest(desk, target, models, WRITERS[format], asked, guard)
 
 
-def _batches(desk: Desk, model: TargetModel, run: int | None) -> Iterator[pa.RecordBatch]:
+def _models(desk: Desk, target: str, format: str) -> list[TargetModel]:
+    if target != EVERYTHING or format != "stix":
+        model = model_of(desk, target)
+        if format == "stix":
+            stix.refuse(model)
+        elif format == "misp":
+            misp.refuse(model)
+        return [model]
+    kept = glance.counts(desk.store.cursor())
+    return [m for m in targets(desk).values() if m.name in kept and stix.exportable(m)]
+
+
+def _manifest(
+    desk: Desk, target: str, models: list[TargetModel], writer: Writer, asked: Filter, guard: bool
+) -> ExportManifest:
+    total, reasons = 0, dict[str, int]()
+    for model in models:
+        meant, left = explorer.lacking(desk.store.cursor(), model, asked, writer.lacks(model), writer.whole)
+        total += meant
+        for reason, count in left.items():
+            reasons[reason] = reasons.get(reason, 0) + count
+    return ExportManifest(
+        target=target,
+        format=writer.name,
+        title=writer.title,
+        records=total,
+        exported=total - sum(reasons.values()),
+        left_out=[LeftOut(reason=reason, count=count) for reason, count in reasons.items()],
+        note=writer.note if guard or writer.name != "csv" else UNGUARDED,
+    )
+
+
+def _batches(desk: Desk, model: TargetModel, asked: Filter) -> Iterator[pa.RecordBatch]:
     with explorer.interruptible(desk.store.cursor()) as cursor:
-        yield from explorer.batches(cursor, model, run=run)
+        yield from explorer.batches(cursor, model, asked)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.tenant.schemas import Answer, Request
+from app.tenant.schemas import Answer
 
 
 class TargetCount(Answer):
@@ -28,6 +28,53 @@ class RecordPage(Answer):
     extent: str
 
 
+class FacetValue(Answer):
+    """A value as a filter names it, as a person reads it, and how many records have it."""
+
+    value: str
+    label: str
+    count: int
+
+
+class FacetView(Answer):
+    """A field's commonest values; `more` further ones are not listed."""
+
+    field: str
+    title: str
+    values: list[FacetValue]
+    more: int
+
+
+class Bar(Answer):
+    """Records in one stretch of time, from `start` to the next bar's."""
+
+    start: datetime
+    count: int
+
+
+class TimelineView(Answer):
+    """Records by day, week, month or year. `fields` are the others it could be drawn by."""
+
+    field: str
+    title: str
+    unit: str
+    bars: list[Bar]
+    end: datetime | None
+    without: int = Field(description="Records that have no such time.")
+    outside: int = Field(description="Records whose time lies so far off that it would hide the others.")
+    fields: list[tuple[str, str]]
+
+
+class FacetPage(Answer):
+    """What the records under a filter are. `sample` is how many the counts rest on where that is not all."""
+
+    total: int
+    extent: str
+    facets: list[FacetView]
+    timeline: TimelineView | None
+    sample: int | None = None
+
+
 class Origin(Answer):
     """Where a version of a record came from: the payload's line, the run and the mapping's version."""
 
@@ -41,6 +88,7 @@ class Origin(Answer):
     source_name: str
     payload: str
     sha256: str
+    size: int = Field(default=0, description="Bytes of the payload.")
     line: int
     raw: str | None = Field(
         default=None, description="The line as it was received, fetched from the landing zone."
@@ -63,6 +111,48 @@ class RecordDetail(Answer):
     target: str
     key: str
     versions: list[RecordVersion]
+    defanged: dict[str, str] = Field(
+        default={},
+        description="Values of the latest version that could be clicked on, so that they can't be.",
+    )
+
+
+class RelationView(Answer):
+    """One relation. `way` is out (this record names the other), in (the other names it) or same (value)."""
+
+    label: str
+    way: str
+    ref: str
+    target: str
+    key: str = Field(description="Empty where the other is not in the store.")
+    name: str
+    via: str = Field(description="The relationship record between the two, where it is one.")
+
+
+class RelationGroup(Answer):
+    """How many relations of one kind there are."""
+
+    label: str
+    way: str
+    count: int
+
+
+class SightingsView(Answer):
+    """What sighting records say: how many there are, how often it was seen, and when."""
+
+    reports: int
+    times: int
+    first: datetime | None
+    last: datetime | None
+
+
+class RelationPage(Answer):
+    """What a record has to do with others: some relations, and how many there are of each kind."""
+
+    relations: list[RelationView]
+    groups: list[RelationGroup]
+    total: int
+    sightings: SightingsView | None
 
 
 class FieldOrigin(Answer):
@@ -84,19 +174,20 @@ class Lineage(Answer):
     fields: list[FieldOrigin]
 
 
-class QueryRequest(Request):
-    """One SELECT over `records.<target>` (also `versions`, `rejects`, `runs`), read-only."""
+class LeftOut(Answer):
+    """Records an export can't hold, and why."""
 
-    sql: str = Field(min_length=1, max_length=100_000)
-    limit: int = Field(default=1000, ge=1, le=100_000)
-    timeout: float = Field(default=30, gt=0, le=300)
+    reason: str
+    count: int
 
 
-class QueryResult(Answer):
-    """What a query gave. `truncated` where there was more than the limit."""
+class ExportManifest(Answer):
+    """What an export holds: so many of the records that are meant, without those left out."""
 
-    columns: list[str]
-    types: list[str] = []
-    rows: list[list[Any]]
-    truncated: bool
-    seconds: float
+    target: str
+    format: str
+    title: str
+    records: int
+    exported: int
+    left_out: list[LeftOut]
+    note: str

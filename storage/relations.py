@@ -1,0 +1,348 @@
+"""Relations: what a record has to do with others, by STIX relationships and references, by MISP, and by value.
+
+Every way is one step long: the record in the middle, and those it leads to or that lead to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from engine.model import FieldType, TargetModel
+from engine.scan import identifier
+from storage import filters, records
+
+# A marking holds for half of the store; it is told beside the record, not drawn as an acquaintance.
+_NOT_A_WAY = ("object_marking_refs",)
+# Values of these kinds are shared by records that have nothing to do with each other.
+_TOO_COMMON = ("asn", "cwe", "port", "country")
+_NAMED_BY = (
+    "name",
+    "value",
+    "cve",
+    "title",
+    "abstract",
+    "hostname",
+    "email",
+    "relationship_type",
+    "content",
+    "id",
+)
+# Of each way so many are looked at; how many there are is counted all the same.
+_EACH = 500
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One relation. `way` is out (the record names the other), in (the other names it) or same (value).
+
+    `key` is empty where the other is not in the store; `via` is the relationship record between them.
+    """
+
+    label: str
+    way: str
+    ref: str
+    target: str = ""
+    key: str = ""
+    name: str = ""
+    via: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """How many relations of one kind a record has."""
+
+    label: str
+    way: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Sightings:
+    """What sighting records say of a record: how often it was seen, and when."""
+
+    reports: int
+    times: int
+    first: datetime | None
+    last: datetime | None
+
+
+@dataclass(frozen=True)
+class Relations:
+    """A record's relations: some of them, how many there are of each kind, and its sightings."""
+
+    relations: list[Relation]
+    groups: list[Group]
+    total: int
+    sightings: Sightings | None
+
+
+class _Found:
+    """Relations as they are found, and how many of each kind there are."""
+
+    def __init__(self) -> None:
+        self.by_group: dict[tuple[str, str], list[Relation]] = defaultdict(list)
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._seen: set[tuple[str, str, str, str]] = set()
+
+    def add(self, relation: Relation) -> None:
+        # One row stands for all that a query counted, so only what is new here counts.
+        mark = (relation.label, relation.way, relation.ref, relation.key)
+        if mark not in self._seen:
+            self._seen.add(mark)
+            self.by_group[relation.label, relation.way].append(relation)
+            self.counts[relation.label, relation.way] += 1
+
+    def counted(self, label: str, way: str, number: int) -> None:
+        self.counts[label, way] = max(self.counts[label, way], number)
+
+
+def relations(
+    cursor: DuckDBPyConnection,
+    models: Mapping[str, TargetModel],
+    target: TargetModel,
+    row: dict[str, Any],
+    *,
+    limit: int = 60,
+) -> Relations:
+    """What the record in `row` (its latest version) has to do with others; at most `limit` of them."""
+    kept = {name: models[name] for name in records.kept_targets(cursor) if name in models}
+    columns = {name: filters.held(cursor, model) for name, model in kept.items()}
+    own = str(row.get("id") or "")
+    found = _Found()
+    whole = _object(row)
+    if own:
+        _relationships(cursor, columns, own, found)
+        _named_here(target, row, whole, found)
+        _named_there(cursor, kept, columns, target.name, own, found)
+    if whole.get("row") in ("attribute", "event", "object", "proposal", "event-report") and whole.get("uuid"):
+        _misp(cursor, columns, target.name, whole, found)
+    _same_value(cursor, kept, columns, target, row, found)
+    shown = _known(cursor, columns, _fair(found, limit))
+    groups = [Group(label, way, count) for (label, way), count in found.counts.most_common()]
+    return Relations(shown, groups, sum(found.counts.values()), _sightings(cursor, columns, own))
+
+
+def _object(row: dict[str, Any]) -> dict[str, Any]:
+    try:
+        whole = json.loads(row.get("object") or "{}")
+    except ValueError:
+        return {}
+    return whole if isinstance(whole, dict) else {}
+
+
+def _relationships(
+    cursor: DuckDBPyConnection, columns: Mapping[str, list[str]], own: str, found: _Found
+) -> None:
+    if not {"source_ref", "target_ref"} <= set(columns.get("relationship", ())):
+        return
+    kind = "relationship_type" if "relationship_type" in columns["relationship"] else "'related-to'"
+    for here, there, way in (("source_ref", "target_ref", "out"), ("target_ref", "source_ref", "in")):
+        rows = cursor.execute(
+            f"SELECT coalesce({kind}, 'related-to'), {there}, printf('%016x', _kh), "
+            f"count(*) OVER (PARTITION BY {kind}) FROM store.records.relationship "
+            f"WHERE {here} = ? AND {there} IS NOT NULL QUALIFY row_number() OVER (PARTITION BY {kind}) <= {_EACH}",
+            [own],
+        ).fetchall()
+        for label, other, via, number in rows:
+            found.add(Relation(label, way, other, via=via))
+            found.counted(label, way, number)
+
+
+def _named_here(target: TargetModel, row: dict[str, Any], whole: dict[str, Any], found: _Found) -> None:
+    for name, value in _references({**whole, **{k: v for k, v in row.items() if v not in (None, [])}}):
+        label = name.removesuffix("s").removesuffix("_ref").replace("_", " ")
+        for other in value:
+            found.add(Relation(label, "out", other))
+
+
+def _references(values: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    for name, value in values.items():
+        if name in _NOT_A_WAY or not name.endswith(("_ref", "_refs")):
+            continue
+        listed = value if isinstance(value, list) else [value]
+        yield name, [each for each in listed if isinstance(each, str) and "--" in each]
+
+
+def _named_there(
+    cursor: DuckDBPyConnection,
+    kept: Mapping[str, TargetModel],
+    columns: Mapping[str, list[str]],
+    target: str,
+    own: str,
+    found: _Found,
+) -> None:
+    for name, model in kept.items():
+        if name == "relationship":
+            continue
+        for column in columns[name]:
+            if not column.endswith(("_ref", "_refs")) or column in _NOT_A_WAY:
+                continue
+            many = model.field(column).type is FieldType.TEXTS
+            holds = f"list_contains({identifier(column)}, ?)" if many else f"{identifier(column)} = ?"
+            label = column.removesuffix("s").removesuffix("_ref").replace("_", " ")
+            for key, ref, number in cursor.execute(
+                f"SELECT printf('%016x', _kh), id, count(*) OVER () FROM store.records.{identifier(name)} "
+                f"WHERE {holds} LIMIT {_EACH}",
+                [own],
+            ).fetchall():
+                found.add(Relation(label, "in", ref, name, key))
+                found.counted(label, "in", max(number, found.counts[label, "in"]))
+
+
+def _misp(
+    cursor: DuckDBPyConnection,
+    columns: Mapping[str, list[str]],
+    target: str,
+    whole: dict[str, Any],
+    found: _Found,
+) -> None:
+    """MISP core format §2.3 and §2.5: attributes and objects belong to an event, and objects reference either."""
+    if whole.get("event_uuid"):
+        found.add(Relation("event", "out", f"report--{whole['event_uuid']}"))
+    if whole.get("object_uuid"):
+        label = str(whole.get("object_relation") or "part") + " of"
+        found.add(Relation(label, "out", f"x-misp-object--{whole['object_uuid']}"))
+    for reference in whole.get("ObjectReference") or ():
+        if isinstance(reference, dict) and reference.get("referenced_uuid"):
+            label = str(reference.get("relationship_type") or "references")
+            found.add(Relation(label, "out", str(reference["referenced_uuid"])))
+    own = str(whole["uuid"])
+    for name in ("indicator", "observable", "stix-object", "report"):
+        if "object" not in columns.get(name, ()):
+            continue
+        for key, ref, text in cursor.execute(
+            f"SELECT printf('%016x', _kh), id, object FROM store.records.{identifier(name)} "
+            f"WHERE contains(object::VARCHAR, ?) LIMIT {_EACH}",
+            [own],
+        ).fetchall():
+            other = _object({"object": text})
+            if other.get("uuid") == own:
+                continue
+            if other.get("event_uuid") == own:
+                found.add(Relation("event of", "in", ref, name, key))
+            if other.get("object_uuid") == own:
+                found.add(Relation(str(other.get("object_relation") or "part"), "in", ref, name, key))
+            for reference in other.get("ObjectReference") or ():
+                if isinstance(reference, dict) and reference.get("referenced_uuid") == own:
+                    label = str(reference.get("relationship_type") or "references")
+                    found.add(Relation(label, "in", ref, name, key))
+
+
+def _same_value(
+    cursor: DuckDBPyConnection,
+    kept: Mapping[str, TargetModel],
+    columns: Mapping[str, list[str]],
+    target: TargetModel,
+    row: dict[str, Any],
+    found: _Found,
+) -> None:
+    """Fields of a kind hold canonical values, so equal ones mean the same thing in every model."""
+    mine = {str(row[name]) for name in _kinds(target) if row.get(name) not in (None, "")}
+    if not mine:
+        return
+    wanted = sorted(mine)
+    for name, model in kept.items():
+        for column in _kinds(model):
+            if column not in columns[name]:
+                continue
+            own = f" AND _kh <> {int(str(row['_id']), 16)}" if name == target.name else ""
+            ref = "id" if any(f.name == "id" for f in model.fields) else f"{identifier(column)}::VARCHAR"
+            for key, other, number in cursor.execute(
+                f"SELECT printf('%016x', _kh), {ref}, count(*) OVER () FROM store.records.{identifier(name)} "
+                f"WHERE list_contains(?, {identifier(column)}){own} LIMIT {_EACH}",
+                [wanted],
+            ).fetchall():
+                found.add(Relation("same value", "same", other, name, key))
+                found.counted("same value", "same", number)
+
+
+def _kinds(model: TargetModel) -> list[str]:
+    return [
+        f.name
+        for f in model.fields
+        if (f.kind or f.name == "value") and f.name not in _TOO_COMMON and f.type is FieldType.TEXT
+    ]
+
+
+def _fair(found: _Found, limit: int) -> list[Relation]:
+    """Some of each kind: what there is much of must not hide what there is little of."""
+    waiting = sorted(found.by_group.values(), key=len)
+    shown: list[Relation] = []
+    while waiting:
+        group = waiting.pop(0)
+        shown += group[: max(1, (limit - len(shown)) // (len(waiting) + 1))]
+    return shown[:limit]
+
+
+def _known(
+    cursor: DuckDBPyConnection, columns: Mapping[str, list[str]], shown: list[Relation]
+) -> list[Relation]:
+    """The relations with the others' records and names, where they are in the store."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for relation in shown:
+        if relation.key:
+            places[relation.target].append(relation.ref)
+            continue
+        for name in _where(relation.ref, columns):
+            places[name] += _ids(relation.ref, name)
+    named: dict[str, tuple[str, str, str]] = {}
+    for name, refs in places.items():
+        if "id" not in columns[name]:
+            continue
+        title = ", ".join(f"{identifier(c)}::VARCHAR" for c in _NAMED_BY if c in columns[name])
+        # A record's key is its id, so it is found by the hash of it without reading the ids of all.
+        for id, key, text in cursor.execute(
+            f"SELECT id, printf('%016x', _kh), coalesce({title}) FROM store.records.{identifier(name)} "
+            "WHERE _kh IN (SELECT hash(x) FROM (SELECT unnest(?::VARCHAR[]) AS x))",
+            [refs],
+        ).fetchall():
+            named.setdefault(id, (name, key, text))
+    return [_named(relation, named, columns) for relation in shown]
+
+
+def _named(
+    relation: Relation, named: Mapping[str, tuple[str, str, str]], columns: Mapping[str, list[str]]
+) -> Relation:
+    ids = [relation.ref] if "--" in relation.ref else []
+    ids += [] if ids else [i for name in _where(relation.ref, columns) for i in _ids(relation.ref, name)]
+    for id in ids:
+        if id in named:
+            target, key, text = named[id]
+            return replace(relation, ref=id, target=target, key=key, name=text[:200])
+    return replace(relation, name=relation.name or relation.ref)
+
+
+def _where(ref: str, columns: Mapping[str, list[str]]) -> list[str]:
+    """The target models in which an id may be."""
+    kind, dashes, _ = ref.partition("--")
+    if not dashes:
+        return [n for n in ("indicator", "observable", "stix-object") if n in columns]
+    return [kind] if kind in columns else [n for n in ("observable", "stix-object") if n in columns]
+
+
+def _ids(ref: str, target: str) -> list[str]:
+    """A bare uuid is MISP's; as an id it depends on what it is of."""
+    if "--" in ref:
+        return [ref]
+    return [f"{'x-misp-object' if target == 'stix-object' else target}--{ref}"]
+
+
+def _sightings(cursor: DuckDBPyConnection, columns: Mapping[str, list[str]], own: str) -> Sightings | None:
+    held = columns.get("sighting", ())
+    if not own or "sighting_of_ref" not in held:
+        return None
+    times = "sum(coalesce(count, 1))" if "count" in held else "count(*)"
+    first = "min(first_seen)" if "first_seen" in held else "NULL"
+    last = "max(last_seen)" if "last_seen" in held else "NULL"
+    row = cursor.execute(
+        f"SELECT count(*), {times}, {first}, {last} FROM store.records.sighting WHERE sighting_of_ref = ?",
+        [own],
+    ).fetchall()[0]
+    return Sightings(row[0], int(row[1]), row[2], row[3]) if row[0] else None
