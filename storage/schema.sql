@@ -55,6 +55,8 @@ CREATE TABLE IF NOT EXISTS store.spire.drafts (
     moment TIMESTAMP NOT NULL
 );
 
+CREATE SEQUENCE IF NOT EXISTS store.spire.draft_revision;
+
 CREATE TABLE IF NOT EXISTS store.spire.draft_states (
     subject VARCHAR NOT NULL, place INTEGER NOT NULL, content JSON NOT NULL
 );
