@@ -72,6 +72,7 @@ from app.tenant.schemas.sources import (
     SourceRows,
     SourceView,
 )
+from app.tenant.schemas.standing import Standing
 from app.tenant.schemas.values import Values
 from app.wire import AnswerT, InProcess, NoAnswer, checked, clean, given, plain, read
 from engine.errors import Retry
@@ -223,6 +224,10 @@ class Client:
 
     def state(self) -> TenantState:
         return self.get("/state", TenantState)
+
+    def standing(self) -> Standing:
+        """What waits for a person, and how fresh each pipeline's data is."""
+        return self.get("/standing", Standing)
 
     def connectors(self) -> list[ConnectorView]:
         return self.get("/connectors", list[ConnectorView])

@@ -115,6 +115,7 @@ TABLE: tuple[Entry, ...] = (
         GET                /kinds
         GET                /vocabularies
         GET                /state
+        GET                /standing
         GET                /sources
         GET                /sources/{id}
         GET                /sources/{id}/preview

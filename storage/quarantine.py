@@ -157,14 +157,18 @@ def select(
     run: int | None = None,
     pipeline: str | None = None,
     rule: str | None = None,
+    field: str | None = None,
     reason: str | None = None,
     state: str | None = "open",
+    replay: int | None = None,
     ids: Iterable[int] | None = None,
     after: int = 0,
     limit: int | None = 100,
 ) -> list[Reject]:
     """Rejects in order of id, those after id `after`, at most `limit`."""
-    where, values = _where(run=run, pipeline=pipeline, rule=rule, reason=reason, state=state)
+    where, values = _where(
+        run=run, pipeline=pipeline, rule=rule, field=field, reason=reason, state=state, replay=replay
+    )
     if ids is not None:
         where.append("list_contains(?, id)")
         values.append(list(ids))
@@ -212,6 +216,51 @@ def close(cursor: DuckDBPyConnection, ids: Sequence[int], state: str, replay: in
     cursor.execute(
         "UPDATE store.spire.rejects SET state = ?, replay = ? WHERE list_contains(?, id) AND state = 'open'",
         [state, replay, list(ids)],
+    )
+
+
+def count(
+    cursor: DuckDBPyConnection,
+    *,
+    run: int | None,
+    pipeline: str | None,
+    rule: str,
+    field: str | None,
+    reason: str,
+) -> int:
+    """How many open rejects have a cause."""
+    where, values = _where(run=run, pipeline=pipeline, rule=rule, reason=reason, state="open")
+    row = cursor.execute(
+        f"SELECT count(*) FROM store.spire.rejects WHERE {' AND '.join(where)} AND field IS NOT DISTINCT FROM ?",
+        [*values, field],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def dismiss(cursor: DuckDBPyConnection, ids: Sequence[int], reason: str, by: str, at: datetime) -> None:
+    """Close open rejects for good, and keep why and by whom."""
+    close(cursor, ids, "dismissed")
+    cursor.execute(
+        "INSERT INTO store.spire.dismissals SELECT unnest(?::BIGINT[]), ?, ?, ?", [list(ids), reason, by, at]
+    )
+
+
+def dismissals(cursor: DuckDBPyConnection, ids: Sequence[int]) -> dict[int, str]:
+    """Who dismissed rejects, and why, by id."""
+    rows = cursor.execute(
+        "SELECT id, arg_max(reason, moment), arg_max(author, moment) FROM store.spire.dismissals "
+        "WHERE list_contains(?, id) GROUP BY 1",
+        [list(ids)],
+    ).fetchall()
+    return {int(id): f"{reason} ({by})" if reason else f"by {by}" for id, reason, by in rows}
+
+
+def as_it_came(cursor: DuckDBPyConnection, ids: Sequence[int]) -> None:
+    """Drop the repairs of rejects, and open those again that were dismissed."""
+    cursor.execute(
+        "UPDATE store.spire.rejects SET fixed = NULL, state = 'open' "
+        "WHERE list_contains(?, id) AND state IN ('open', 'dismissed')",
+        [list(ids)],
     )
 
 

@@ -8,7 +8,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 
 from app.tenant.desk import Desk, targets
 from app.tenant.replaying import chunks_of, form_of
-from app.tenant.schemas.rejects import Fix, MapFix, MappingFix, PadFix, SetFix, StepFix
+from app.tenant.schemas.rejects import Change, EditFix, Fix, MapFix, MappingFix, PadFix, SetFix, StepFix
 from connectors.formats.rows import Quoting
 from engine.compile import Plan, compile_plan
 from engine.errors import Stop
@@ -32,7 +32,7 @@ from engine.model import (
     TargetModel,
 )
 from engine.scan import RAW
-from storage import glance, texts
+from storage import glance, texts, verdicts
 from storage.quarantine import Reject
 from storage.texts import Texts
 
@@ -61,14 +61,42 @@ def values_of(desk: Desk, shape: Shape, rejects: Sequence[Reject]) -> dict[int, 
 
 def passing(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject]) -> set[int]:
     """The ids of the rejects that a plan would take now."""
-    fields = {f.name: f for f in shape.fields}
     good: set[int] = set()
     for group, cursor, table in _held(desk, shape, rejects, raw=_reads_raw(plan)):
-        rows = texts.preview(cursor, plan, table, range(table.rows), fields)
-        met = {row.line for row in rows}
-        blocked = {row.line for row in rows if row.blocked}
-        good |= {group[line - 1].id for line in met - blocked}
+        good |= {group[line - 1].id for line in verdicts.taken(cursor, plan, table)}
     return good
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a plan makes of a repaired row: its source values, what came out, and the checks it failed of how many.
+
+    `outcome` is good, rejected, filtered (no mapping takes it), or unreadable (it is no row).
+    """
+
+    outcome: str
+    source: Values
+    output: dict[str, Any]
+    failed: list[dict[str, Any]]
+    checks: int
+
+
+def tried(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject]) -> dict[int, Tried]:
+    """Rejects put through a plan, by id; nothing is stored. Rules over all rows of a run are not judged."""
+    fields = {f.name: f for f in shape.fields}
+    checks = {b.target.name: len(b.checks) for b in reversed(plan.branches)}
+    found = {r.id: Tried("unreadable", {}, {}, [], 0) for r in rejects}
+    for group, cursor, table in _held(desk, shape, rejects, raw=_reads_raw(plan)):
+        # A row that fans out shows its worst part.
+        for row in sorted(
+            texts.preview(cursor, plan, table, range(table.rows), fields), key=lambda row: row.blocked
+        ):
+            outcome = "filtered" if row.target is None else "rejected" if row.blocked else "good"
+            source = {name: value for name, value in row.source.items() if name != RAW}
+            found[group[row.line - 1].id] = Tried(
+                outcome, source, row.output, row.failed, checks.get(row.target or "", 0)
+            )
+    return found
 
 
 def computed(
@@ -118,6 +146,8 @@ def mended(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject], fix:
     """The new bytes of the rejects that a fix changes, by id. Nothing is stored."""
     if isinstance(fix, PadFix):
         return _made_whole(desk, plan, shape, rejects)
+    if isinstance(fix, EditFix):
+        return _edited(desk, shape, rejects, fix.changes)
     if not isinstance(fix, StepFix | MapFix | SetFix):
         return {}
     rows = values_of(desk, shape, rejects)
@@ -169,6 +199,11 @@ def in_mapping(pipeline: Pipeline, mapping: Mapping, fix: Fix) -> Pipeline:
             f.model_copy(update={"steps": tuple(fix.steps)}) if f.field == fix.field else f
             for f in mapping.fields
         )
+    elif isinstance(fix, EditFix):
+        for change in fix.changes:
+            pipeline = in_mapping(pipeline, mapping, _as_fix(change))
+            mapping = next(m for m in pipeline.mappings if m.target == mapping.target)
+        return pipeline
     elif isinstance(fix, StepFix | MapFix | SetFix):
         first = _as_steps(fix)
         fields = tuple(
@@ -180,6 +215,13 @@ def in_mapping(pipeline: Pipeline, mapping: Mapping, fix: Fix) -> Pipeline:
     changed = mapping.model_copy(update={"fields": fields})
     mappings = tuple(changed if m == mapping else m for m in pipeline.mappings)
     return pipeline.model_copy(update={"mappings": mappings})
+
+
+def _as_fix(change: Change) -> MapFix | SetFix:
+    """What changing one value means for every row: that value becomes another, or a gap is filled."""
+    if change.before:
+        return MapFix(field=change.field, values={change.before: change.after or ""})
+    return SetFix(field=change.field, value=change.after or "")
 
 
 def _as_steps(fix: StepFix | MapFix | SetFix) -> tuple[Step, ...]:
@@ -221,22 +263,39 @@ def _reads_raw(plan: Plan) -> bool:
     return any(RAW in branch.fields for branch in plan.branches)
 
 
+def _edited(desk: Desk, shape: Shape, rejects: Sequence[Reject], changes: list[Change]) -> dict[int, bytes]:
+    """The rows in which each changed field holds what the edited row held there, with the same changes."""
+    changed: dict[int, bytes] = {}
+    rows = values_of(desk, shape, rejects)
+    for reject in rejects:
+        values = rows.get(reject.id)
+        if values is None or any((values.get(c.field) or "") != (c.before or "") for c in changes):
+            continue
+        new = {c.field: c.after for c in changes}
+        changed[reject.id] = written(shape, reject, {**values, **new}, new)
+    return changed
+
+
 def _made_whole(desk: Desk, plan: Plan, shape: Shape, rejects: Sequence[Reject]) -> dict[int, bytes]:
-    """Ragged lines made whole: of several ways, the first after which the plan takes the row, else the first."""
+    """Ragged lines made whole: of several ways, the first after which the plan takes the row."""
     attempts: list[Reject] = []
     for reject in rejects:
         for n, raw in enumerate(_ways_to_be_whole(shape, reject)[:WAYS]):
             attempts.append(replace(reject, id=reject.id * WAYS + n, fixed=raw))
     good = passing(desk, plan, shape, attempts) if attempts else set()
     found: dict[int, bytes] = {}
-    for attempt in sorted(attempts, key=lambda a: (a.id not in good, a.id)):
-        if attempt.fixed is not None:
+    for attempt in sorted(attempts, key=lambda a: a.id):
+        if attempt.id in good and attempt.fixed is not None:
             found.setdefault(attempt.id // WAYS, attempt.fixed)
     return found
 
 
 def _ways_to_be_whole(shape: Shape, reject: Reject) -> list[bytes]:
-    """A line with its missing fields empty, or its surplus ones joined into the last, or into another."""
+    """A line with its missing fields empty, or its surplus ones joined into the last, or into another.
+
+    A line with less than half of its fields is a fragment, or no data at all: filled up it would be a row
+    that says next to nothing.
+    """
     dialect = shape.dialect
     if reject.form != "unreadable" or dialect is None or len(dialect.delimiter) != 1:
         return []
@@ -248,7 +307,7 @@ def _ways_to_be_whole(shape: Shape, reject: Reject) -> list[bytes]:
         return []
     cells = _cells(text, dialect)
     surplus = len(cells) - width
-    if not cells:
+    if 2 * sum(bool(cell.strip()) for cell in cells[:width]) < width:
         return []
     if surplus <= 0:
         ways = [[*cells, *[""] * -surplus]]

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.problems import Problem
-from app.tenant import defining, journal, loading, proposing, repairing
+from app.tenant import defining, fixing, journal, loading, proposing, repairing, surroundings
 from app.tenant.caller import Caller, Here, Who
 from app.tenant.desk import Desk, pipeline, source, targets
+from app.tenant.pointing import place_of
 from app.tenant.replaying import form_of
 from app.tenant.replaying import replay as replay_rejects
 from app.tenant.schemas.rejects import (
+    CauseCount,
     CauseView,
     DismissFix,
-    MappingFix,
+    FixTrial,
+    FixTry,
     RejectChange,
     RejectPage,
+    RejectTry,
     RejectView,
     RepairRequest,
     RepairResult,
-    ReplayFix,
     ReplayRequest,
     ReplayResult,
+    Surroundings,
+    TakeBack,
+    TakenBack,
+    TriedRow,
 )
 from app.tenant.schemas.runs import LedgerView
 from app.tenant.tracing import segment_of, shown
 from engine.errors import Stop
 from engine.model import Pipeline, Shape
-from storage import definitions, quarantine
+from storage import definitions, quarantine, runs
 from storage.audit import ActionKind
 from storage.definitions import NotFound
 from storage.quarantine import Cause, Reject
@@ -52,6 +59,7 @@ def list_rejects(
     run: int | None = None,
     pipeline: str | None = None,
     rule: str | None = None,
+    field: str | None = None,
     reason: str | None = None,
     state: Annotated[str | None, Query(description="open, replayed, dismissed; `any` for all.")] = "open",
     after: int = 0,
@@ -60,7 +68,7 @@ def list_rejects(
     """Rejects in order of their number, each with its bytes, line, rule and reason."""
     journal.note(desk, who, ActionKind.READ, "rejects.read")
     found = quarantine.select(
-        desk.store.cursor(), run=run, pipeline=pipeline, rule=rule, reason=reason,
+        desk.store.cursor(), run=run, pipeline=pipeline, rule=rule, field=field, reason=reason,
         state=None if state == "any" else state, after=after, limit=limit + 1,
     )  # fmt: skip
     return RejectPage(rejects=views(desk, found[:limit]), more=len(found) > limit)
@@ -91,71 +99,90 @@ def get(id: int, desk: Here, who: Who) -> RejectView:
 
 @router.patch("/rejects/{id}")
 def change(id: int, body: RejectChange, desk: Here, who: Who) -> RejectView:
-    """Repair one reject: its text, or some of its fields; or dismiss it. Its original bytes stay."""
+    """Repair one reject: its text, or some of its fields; or dismiss it; or take that back.
+
+    Its original bytes stay.
+    """
     reject = _one(desk, id)
+    if body.undo and reject.state in ("open", "dismissed"):
+        with desk.store.transaction() as cursor:
+            quarantine.as_it_came(cursor, [id])
+            journal.note(desk, who, ActionKind.RUN, "reject.taken-back", str(id), cursor=cursor)
+        return views(desk, [_one(desk, id)])[0]
     if reject.state != "open":
         raise NotOpen(f"reject {id}.")
     if body.dismiss:
-        _dismiss(desk, who, [reject])
+        _dismiss(desk, who, [reject], body.reason)
         return views(desk, [_one(desk, id)])[0]
-    shape = _shape(desk, reject.pipeline)
-    if body.text is not None:
-        encoding = shape.dialect.encoding if shape.dialect and form_of(shape, reject) == "csv" else "utf-8"
-        fixed = body.text.encode(encoding)
-    else:
-        changes = body.fields or {}
-        values = repairing.values_of(desk, shape, [reject]).get(id)
-        if values is None:
-            raise repairing.NotARow(f"reject {id}.")
-        unknown = [name for name in changes if name not in values]
-        if unknown:
-            raise NotFound(f"source field {unknown[0]}.")
-        fixed = repairing.written(shape, reject, {**values, **changes}, changes)
+    fixed = _repaired(desk, _shape(desk, reject.pipeline), reject, body.text, body.fields)
     with desk.store.transaction() as cursor:
         quarantine.fix(cursor, {id: fixed})
         journal.note(desk, who, ActionKind.RUN, "reject.repaired", str(id), cursor=cursor)
     return views(desk, [_one(desk, id)])[0]
 
 
+@router.post("/rejects/{id}/check")
+def check(id: int, body: RejectTry, desk: Here, who: Who) -> TriedRow:
+    """What the mapping as it is now would make of a reject with this text or these fields. Nothing is kept."""
+    journal.note(desk, who, ActionKind.READ, "reject.read", str(id))
+    reject = _one(desk, id)
+    shape = _shape(desk, reject.pipeline)
+    fixed = replace(reject, fixed=_repaired(desk, shape, reject, body.text, body.fields))
+    plan = loading.plan_of(desk, pipeline(desk, reject.pipeline))
+    before = repairing.values_of(desk, shape, [replace(reject, fixed=None)]).get(id, {})
+    return fixing.tried_row(reject, before, repairing.tried(desk, plan, shape, [fixed])[id])
+
+
+@router.get("/rejects/{id}/around")
+def around(id: int, desk: Here, who: Who, lines: Annotated[int, Query(ge=1, le=50)] = 5) -> Surroundings:
+    """The lines around a reject in its payload, as they were received."""
+    journal.note(desk, who, ActionKind.READ, "payload.read", str(id))
+    reject = _one(desk, id)
+    return surroundings.around(desk, reject, _shape(desk, reject.pipeline), lines)
+
+
+@router.post("/rejects/try")
+def try_fix(body: FixTry, desk: Here, who: Who) -> FixTrial:
+    """What a fix would do to the rejects of a cause: which of them it repairs, row by row. Nothing is kept."""
+    journal.note(desk, who, ActionKind.READ, "rejects.read")
+    rejects = fixing.alike(desk, body.cause, body.limit)
+    if not rejects:
+        return FixTrial(repairs=0, passes=0, tried=0, total=0, extent="none", rows=[])
+    return fixing.trial(desk, body.cause, body.fix, _shape(desk, fixing.of_one(rejects)), rejects)
+
+
 @router.post("/rejects/repair")
 def repair(body: RepairRequest, desk: Here, who: Who) -> RepairResult:
-    """Apply a fix to every open reject of a cause, and replay just those. Repeating it changes nothing more."""
-    cause = body.cause
-    alike = quarantine.select(
-        desk.store.cursor(),
-        run=cause.run,
-        pipeline=cause.pipeline,
-        rule=cause.rule,
-        reason=cause.reason,
-        limit=None,
-    )
-    alike = [reject for reject in alike if reject.field == cause.field]
-    if not alike:
+    """Apply a fix to those rejects of a cause that it repairs, and replay just those.
+
+    The others stay as they are. Repeating it changes nothing more.
+    """
+    cause, fix = body.cause, body.fix
+    rejects = fixing.alike(desk, cause)
+    if not rejects:
         return RepairResult(repaired=0, left=0)
-    if isinstance(body.fix, DismissFix):
-        _dismiss(desk, who, alike)
-        return RepairResult(repaired=len(alike), left=0)
-    by_pipeline = _by_pipeline(alike)
-    if len(by_pipeline) > 1:
-        raise Problem(
-            409, "These rejects belong to several pipelines.", action="Name one in the cause.",
-            detail=", ".join(by_pipeline),
+    if isinstance(fix, DismissFix):
+        _dismiss(desk, who, rejects, fix.reason)
+        return RepairResult(repaired=len(rejects), left=0)
+    id = fixing.of_one(rejects)
+    definition = definitions.get(desk.store.cursor(), "pipeline", id)
+    made = Pipeline.model_validate(definition.body)
+    done = fixing.applied(desk, made, _shape(desk, id), rejects, fix, save=body.save)
+    result = RepairResult(repaired=len(done.repaired), left=len(rejects) - len(done.repaired))
+    if done.pipeline != made:
+        saved = defining.save(
+            desk, who, "pipeline", id, done.pipeline, comment=f"Repairs: {cause.reason}",
+            based_on=definition.version,
         )  # fmt: skip
-    ((id, rejects),) = by_pipeline.items()
-    if isinstance(body.fix, ReplayFix):
-        return _replayed(desk, who, RepairResult(repaired=len(rejects), left=0), [r.id for r in rejects])
-    if body.save or isinstance(body.fix, MappingFix):
-        return _repair_mapping(desk, who, id, rejects, body)
-    plan = loading.plan_of(desk, pipeline(desk, id))
-    changed = repairing.mended(desk, plan, _shape(desk, id), rejects, body.fix)
-    with desk.store.transaction() as cursor:
-        quarantine.fix(cursor, changed)
-        journal.note(
-            desk, who, ActionKind.RUN, "rejects.repaired", id,
-            after={"cause": cause.model_dump(), "fix": body.fix.model_dump(), "rows": len(changed)}, cursor=cursor,
-        )  # fmt: skip
-    result = RepairResult(repaired=len(changed), left=len(rejects) - len(changed))
-    return _replayed(desk, who, result, sorted(changed)) if body.replay and changed else result
+        result.pipeline_version = saved.version
+    elif done.changed and done.repaired:
+        with desk.store.transaction() as cursor:
+            quarantine.fix(cursor, {id: done.changed[id] for id in done.repaired})
+            journal.note(
+                desk, who, ActionKind.RUN, "rejects.repaired", id, cursor=cursor,
+                after={"cause": cause.model_dump(), "fix": fix.model_dump(), "rows": len(done.repaired)},
+            )  # fmt: skip
+    return _replayed(desk, who, result, done.repaired) if body.replay and done.repaired else result
 
 
 @router.post("/rejects/replay")
@@ -176,33 +203,73 @@ def replay(body: ReplayRequest, desk: Here, who: Who) -> ReplayResult:
             result.ledgers.append(
                 LedgerView.of(ended.ledger).model_dump() | {"run": number, "state": ended.state}
             )
+            result.again += _again(desk, number)
     return result
 
 
+@router.post("/rejects/take-back")
+def take_back(body: TakeBack, desk: Here, who: Who) -> TakenBack:
+    """Undo a replay: what it wrote goes, and its rejects wait in quarantine again as they came.
+
+    A fix that was saved into the mapping stays there.
+    """
+    rejects, removed = fixing.take_back(desk, body.run)
+    runs.tell(
+        desk.store, body.run, f"{who.user} took the repair back: {removed:,} versions removed.", desk.now()
+    )
+    journal.note(
+        desk, who, ActionKind.RUN, "rejects.taken-back", str(body.run),
+        after={"rejects": rejects, "versions removed": removed},
+    )  # fmt: skip
+    return TakenBack(run=body.run, rejects=rejects, removed=removed)
+
+
 def views(desk: Desk, rejects: Sequence[Reject]) -> list[RejectView]:
-    """Rejects as they are shown, their fields read where they can be."""
+    """Rejects as they are shown, their fields read where they can be and what failed marked."""
     shapes: dict[str, Shape | None] = {}
+    made: dict[str, Pipeline | None] = {}
     values: dict[int, repairing.Values] = {}
     for id, group in _by_pipeline(rejects).items():
         try:
-            shapes[id] = _shape(desk, id)
+            made[id], shapes[id] = pipeline(desk, id), _shape(desk, id)
             values |= repairing.values_of(desk, _shape(desk, id), group)
         except Stop:
             # A deleted pipeline's rejects are still to be seen.
-            shapes[id] = None
+            made[id], shapes[id] = None, None
     names: dict[tuple[int, int], str] = {}
     for reject in rejects:
         place = (reject.run, reject.segment)
         if place not in names:
             segment = segment_of(desk, *place)
             names[place] = segment.name if segment else ""
-    return [_view(r, shapes[r.pipeline], values.get(r.id, {}), names[r.run, r.segment]) for r in rejects]
+    closed = [reject.id for reject in rejects if reject.state == "dismissed"]
+    told = quarantine.dismissals(desk.store.cursor(), closed) if closed else {}
+    return [
+        _view(r, shapes[r.pipeline], values.get(r.id, {}), names[r.run, r.segment]).model_copy(
+            update={"dismissed": told.get(r.id), "mark": _mark(r, made[r.pipeline], shapes[r.pipeline])}
+        )
+        for r in rejects
+    ]
+
+
+def _mark(reject: Reject, made: Pipeline | None, shape: Shape | None) -> tuple[int, int] | None:
+    if made is None or shape is None or reject.form == "unreadable":
+        return None
+    how = proposing.field_mapping(proposing.mapping_for(made, reject), reject.field)
+    if how is None or how.source is None:
+        return None
+    text, _ = _decoded(reject.raw, _encoding(reject, shape))
+    return place_of(text, shape, reject.form, how.source)
+
+
+def _encoding(reject: Reject, shape: Shape | None) -> str:
+    if shape is not None and shape.dialect is not None and form_of(shape, reject) == "csv":
+        return shape.dialect.encoding
+    return "utf-8"
 
 
 def _view(reject: Reject, shape: Shape | None, values: repairing.Values, payload: str) -> RejectView:
-    encoding = "utf-8"
-    if shape is not None and shape.dialect is not None and form_of(shape, reject) == "csv":
-        encoding = shape.dialect.encoding
+    encoding = _encoding(reject, shape)
     raw, exact = _decoded(reject.raw, encoding)
     return RejectView(
         **{name: getattr(reject, name) for name in RejectView.model_fields if hasattr(reject, name)}
@@ -216,6 +283,22 @@ def _view(reject: Reject, shape: Shape | None, values: repairing.Values, payload
     )
 
 
+def _repaired(
+    desk: Desk, shape: Shape, reject: Reject, text: str | None, changes: dict[str, str | None] | None
+) -> bytes:
+    """A reject's bytes with another text, or with some fields changed. Errors: NotARow, NotFound."""
+    if text is not None:
+        return text.encode(_encoding(reject, shape), "replace")
+    values = repairing.values_of(desk, shape, [reject]).get(reject.id)
+    if values is None:
+        raise repairing.NotARow(f"reject {reject.id}.")
+    wanted = changes or {}
+    unknown = [name for name in wanted if name not in values]
+    if unknown:
+        raise NotFound(f"source field {unknown[0]}.")
+    return repairing.written(shape, reject, {**values, **wanted}, wanted)
+
+
 def _decoded(raw: bytes, encoding: str) -> tuple[str, bool]:
     try:
         return raw.decode(encoding).rstrip("\r\n"), True
@@ -225,8 +308,8 @@ def _decoded(raw: bytes, encoding: str) -> tuple[str, bool]:
 
 def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *, propose: bool) -> CauseView:
     alike = quarantine.select(
-        desk.store.cursor(), run=run, pipeline=pipeline_id, rule=cause.rule, reason=cause.reason,
-        limit=proposing.TRIED,
+        desk.store.cursor(), run=run, pipeline=pipeline_id, rule=cause.rule, field=cause.field,
+        reason=cause.reason, limit=proposing.TRIED,
     )  # fmt: skip
     alike = [reject for reject in alike if reject.field == cause.field]
     view = CauseView(
@@ -254,49 +337,28 @@ def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *
     return view
 
 
-def _repair_mapping(
-    desk: Desk, who: Caller, id: str, rejects: list[Reject], body: RepairRequest
-) -> RepairResult:
-    """Put the fix into the mapping, then replay the rows whose cause is gone; no row's bytes change."""
-    definition = definitions.get(desk.store.cursor(), "pipeline", id)
-    before = Pipeline.model_validate(definition.body)
-    mapping = proposing.mapping_for(before, rejects[0])
-    if mapping is None:
-        raise repairing.CanNotBeSaved("The mapping that made these rejects has changed meanwhile.")
-    after = repairing.in_mapping(before, mapping, body.fix)
-    plan = loading.plan_of(desk, after)
-    changed = after.mappings[before.mappings.index(mapping)]
-    if body.cause.field is not None and proposing.field_mapping(changed, body.cause.field) is not None:
-        plan = repairing.one_field(desk, changed, body.cause.field)
-    saved = defining.save(
-        desk, who, "pipeline", id, after, comment=f"Repairs: {body.cause.reason}", based_on=definition.version
-    )
-    good = sorted(repairing.passing(desk, plan, _shape(desk, id), rejects))
-    result = RepairResult(repaired=len(good), left=len(rejects) - len(good), pipeline_version=saved.version)
-    return _replayed(desk, who, result, good) if body.replay and good else result
-
-
 def _replayed(desk: Desk, who: Caller, result: RepairResult, ids: list[int]) -> RepairResult:
     number = replay_rejects(desk, ids, by=who.user)
     journal.note(desk, who, ActionKind.RUN, "rejects.replayed", str(number), after={"rows": len(ids)})
     ended = loading.wait(desk, number, REPLAY_WAIT)
     ledger = LedgerView.of(ended.ledger).model_dump() | {"state": ended.state}
-    return result.model_copy(update={"run": number, "ledger": ledger})
+    return result.model_copy(update={"run": number, "ledger": ledger, "again": _again(desk, number)})
 
 
-def _dismiss(desk: Desk, who: Caller, rejects: Sequence[Reject]) -> None:
+def _again(desk: Desk, number: int) -> list[CauseCount]:
+    """Why rows of a replay are in quarantine again."""
+    found = quarantine.causes(desk.store.cursor(), run=number)
+    return [CauseCount(reason=each.reason, field=each.field, rows=each.rows) for each in found]
+
+
+def _dismiss(desk: Desk, who: Caller, rejects: Sequence[Reject], reason: str) -> None:
     ids = [reject.id for reject in rejects]
     with desk.store.transaction() as cursor:
-        quarantine.close(cursor, ids, "dismissed")
+        quarantine.dismiss(cursor, ids, reason.strip(), who.user, desk.now())
         journal.note(
-            desk,
-            who,
-            ActionKind.RUN,
-            "rejects.dismissed",
-            str(ids[0]),
-            after={"rows": len(ids)},
-            cursor=cursor,
-        )
+            desk, who, ActionKind.RUN, "rejects.dismissed", str(ids[0]), cursor=cursor,
+            after={"rows": len(ids), "reason": reason.strip()},
+        )  # fmt: skip
 
 
 def _one(desk: Desk, id: int) -> Reject:

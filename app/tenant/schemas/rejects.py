@@ -35,6 +35,10 @@ class RejectView(Answer):
     state: Literal["open", "replayed", "dismissed", "repeated", "undone"]
     at: datetime
     replay: int | None
+    mark: tuple[int, int] | None = Field(
+        default=None, description="Where in `raw` the value of the failing field's source stands."
+    )
+    dismissed: str | None = Field(default=None, description="Why it was dismissed, and by whom.")
 
 
 class RejectPage(Answer):
@@ -88,14 +92,31 @@ class ReplayFix(Request):
     kind: Literal["replay"] = "replay"
 
 
+class Change(Request):
+    """A source field of an edited row: what stood there and what shall stand there."""
+
+    field: str
+    before: str | None = None
+    after: str | None
+
+
+class EditFix(Request):
+    """Makes the changes of one edited row in every like row that holds the same values in those fields."""
+
+    kind: Literal["edit"] = "edit"
+    changes: list[Change] = Field(min_length=1)
+
+
 class DismissFix(Request):
     """Closes the rejects: they stay in the books as rejected and will not be replayed."""
 
     kind: Literal["dismiss"] = "dismiss"
+    reason: str = Field(default="", max_length=500, description="Why they are given up.")
 
 
 Fix = Annotated[
-    StepFix | MapFix | SetFix | MappingFix | PadFix | ReplayFix | DismissFix, Field(discriminator="kind")
+    StepFix | MapFix | SetFix | EditFix | MappingFix | PadFix | ReplayFix | DismissFix,
+    Field(discriminator="kind"),
 ]
 
 
@@ -136,17 +157,81 @@ class CauseView(Answer):
 
 
 class RejectChange(Request):
-    """Repairs one reject: its whole text, or some of its fields. Or dismisses it."""
+    """Repairs one reject: its whole text, or some of its fields. Or dismisses it, or takes either back."""
 
     text: str | None = None
     fields: dict[str, str | None] | None = None
     dismiss: bool = False
+    reason: str = Field(default="", max_length=500, description="Why it is dismissed.")
+    undo: bool = Field(default=False, description="Drop its repair, or open it again where it was dismissed.")
 
     @model_validator(mode="after")
     def _one(self) -> RejectChange:
-        if (self.text is not None) + (self.fields is not None) + self.dismiss != 1:
-            raise ValueError("give exactly one of text, fields and dismiss")
+        if (self.text is not None) + (self.fields is not None) + self.dismiss + self.undo != 1:
+            raise ValueError("give exactly one of text, fields, dismiss and undo")
         return self
+
+
+class RejectTry(Request):
+    """A repair of one reject to be tried: its whole text, or some of its fields."""
+
+    text: str | None = None
+    fields: dict[str, str | None] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> RejectTry:
+        if (self.text is not None) == (self.fields is not None):
+            raise ValueError("give exactly one of text and fields")
+        return self
+
+
+class TriedRow(Answer):
+    """A reject as it would be after a repair, put through the mapping as it is now. Nothing was kept."""
+
+    id: int
+    line: int
+    outcome: Literal["good", "rejected", "filtered", "unreadable"]
+    before: dict[str, str | None] = Field(description="Its source fields as they stand now.")
+    after: dict[str, str | None] = Field(description="Its source fields after the repair.")
+    values: dict[str, Any] = Field(default={}, description="The record it would become.")
+    failed: list[dict[str, Any]] = []
+    passes: int = Field(default=0, description="Rules it would pass, of `of`.")
+    of: int = 0
+
+
+class FixTry(Request):
+    """A fix to be tried on the rejects of a cause, on the first `limit` of them."""
+
+    cause: CauseKey
+    fix: Fix
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class FixTrial(Answer):
+    """What a fix would do: of the `tried` rejects, `repairs` would no longer have this cause."""
+
+    repairs: int
+    passes: int = Field(description="Of the tried, how many would be taken whole.")
+    tried: int
+    total: int = Field(description="How many rejects the cause has.")
+    extent: str
+    rows: list[TriedRow]
+
+
+class LineView(Answer):
+    """A line of a payload, as text."""
+
+    line: int
+    text: str
+    mark: bool = False
+
+
+class Surroundings(Answer):
+    """The lines around a reject in its sealed payload; `why` says so where there are none to show."""
+
+    payload: str
+    lines: list[LineView] = []
+    why: str = ""
 
 
 class RepairRequest(Request):
@@ -158,6 +243,14 @@ class RepairRequest(Request):
     replay: bool = True
 
 
+class CauseCount(Answer):
+    """How many rejects have a cause."""
+
+    reason: str
+    field: str | None
+    rows: int
+
+
 class RepairResult(Answer):
     """What a repair did. `run` is the replay, where one was started."""
 
@@ -166,6 +259,21 @@ class RepairResult(Answer):
     run: int | None = None
     ledger: dict[str, Any] | None = None
     pipeline_version: int | None = None
+    again: list[CauseCount] = Field(default=[], description="Why rows of the replay were rejected again.")
+
+
+class TakeBack(Request):
+    """Names a replay whose rows shall be in quarantine again, as they came."""
+
+    run: int
+
+
+class TakenBack(Answer):
+    """What taking a replay back did."""
+
+    run: int
+    rejects: int = Field(description="Rejects that wait in quarantine again, without the fix.")
+    removed: int = Field(description="Versions of records that were removed.")
 
 
 class ReplayRequest(Request):
@@ -186,3 +294,4 @@ class ReplayResult(Answer):
     replayed: int
     runs: list[int]
     ledgers: list[dict[str, Any]] = []
+    again: list[CauseCount] = []

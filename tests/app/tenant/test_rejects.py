@@ -119,3 +119,130 @@ def test_a_line_that_is_no_row_has_no_fields_to_change(client: Client, feed: Pat
         client.change_reject(ragged.id, fields={"confidence": "1"})
     fixed = client.change_reject(ragged.id, text="192.0.2.44,ip,2024-03-06,,,")
     assert fixed.fields["indicator"] == "192.0.2.44"
+
+
+def test_a_repair_of_one_row_is_checked_before_it_is_made(client: Client, feed: Path) -> None:
+    client.ingest(feed, wait=60)
+    reject = client.rejects(rule="confidence:type").rejects[0]
+
+    good = client.check_reject(reject.id, fields={"confidence": "33"})
+    bad = client.check_reject(reject.id, fields={"confidence": "33", "tlp": "mauve"})
+    ragged = client.check_reject(reject.id, text="one,two")
+
+    assert (good.outcome, good.passes) == ("good", good.of)
+    assert good.values["confidence"] == 33
+    assert (good.before["confidence"], good.after["confidence"]) == ("high", "33")
+    assert (bad.outcome, bad.passes) == ("rejected", bad.of - 1)
+    assert bad.failed[0]["field"] == "tlp"
+    assert ragged.outcome == "unreadable"
+    assert client.reject(reject.id).fixed is None
+
+
+def test_the_failing_cell_is_marked_in_the_row_as_it_came(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text(
+        "indicator,notes,confidence\n"
+        + "198.51.100.9,fine,70\n" * 40
+        + '198.51.100.9,"high, then low",high\n'
+    )
+    client.ingest(path, wait=60)
+    reject = client.rejects(rule="confidence:type").rejects[0]
+    assert reject.mark is not None
+    assert reject.raw[slice(*reject.mark)] == "high"
+    assert reject.mark[1] == len(reject.raw)
+
+
+def test_the_lines_around_a_reject_come_from_its_sealed_payload(client: Client, feed: Path) -> None:
+    client.ingest(feed, wait=60)
+    reject = client.rejects(rule="readable").rejects[0]
+    found = client.around_reject(reject.id, lines=2)
+    assert [(each.line, each.mark) for each in found.lines] == [(4, False), (5, False), (6, True)]
+    assert found.lines[-1].text == "192.0.2.44,ip,2024-03-06"
+    assert found.payload == "feed.csv"
+
+
+MIXED = "indicator,confidence\n" + "".join(f"203.0.113.{n},{n}\n" for n in range(100)) + "".join(
+    f"198.51.100.{n},{value}\n" for n, value in enumerate(["70 %", "80 %", "many", "some", "few", "lots"])
+)  # fmt: skip
+
+
+def test_a_fix_for_some_of_a_cause_says_how_many_and_is_applied_to_those_only(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text(MIXED)
+    client.ingest(path, wait=60)
+    cause, proposals = cause_of(client, "confidence:type")
+    best = proposals[0]
+    assert (best.repairs, best.tried) == (2, 6)  # type: ignore[attr-defined]
+
+    trial = client.try_fix(cause, best.fix)  # type: ignore[attr-defined]
+    done = client.repair(cause, best.fix)  # type: ignore[attr-defined]
+
+    assert (trial.repairs, trial.passes, trial.tried, trial.total) == (2, 2, 6, 6)
+    assert [row.outcome for row in trial.rows] == ["good"] * 2 + ["rejected"] * 4
+    assert (trial.rows[0].before["confidence"], trial.rows[0].values["confidence"]) == ("70 %", 70)
+    assert (done.repaired, done.left, done.again) == (2, 4, [])
+    assert {r.fixed for r in client.rejects().rejects} == {None}
+
+
+def test_a_repair_is_taken_back_with_its_replay(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "mixed.csv"
+    path.write_text(MIXED)
+    client.ingest(path, wait=60)
+    cause, proposals = cause_of(client, "confidence:type")
+    done = client.repair(cause, proposals[0].fix)  # type: ignore[attr-defined]
+
+    back = client.take_back(done.run or 0)
+
+    assert (back.rejects, back.removed) == (2, 2)
+    assert [(r.fixed, r.state) for r in client.rejects().rejects] == [(None, "open")] * 6
+    assert client.run(done.run or 0).state == "undone"
+    with pytest.raises(MustAct, match="nothing to take back"):
+        client.take_back(done.run or 0)
+
+
+def test_a_correction_of_two_cells_is_made_in_every_row_that_held_the_same(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.csv"
+    path.write_text(
+        "indicator,confidence,notes\n"
+        + "".join(f"203.0.113.{n},{n},x\n" for n in range(100))
+        + "198.51.100.1,lots,ok\n198.51.100.2,lots,ok\n198.51.100.3,lots,other\n"
+    )
+    client.ingest(path, wait=60)
+    cause, _ = cause_of(client, "confidence:type")
+    changes = [
+        {"field": "confidence", "before": "lots", "after": "100"},
+        {"field": "notes", "before": "ok", "after": "seen"},
+    ]
+
+    done = client.repair(cause, {"kind": "edit", "changes": changes})
+
+    assert (done.repaired, done.left) == (2, 1)
+    assert client.records("indicator", where=["confidence=100"]).total == 2
+
+
+def test_a_fragment_of_a_line_is_not_filled_up_into_a_row_that_says_nothing(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "fragment.csv"
+    path.write_text(
+        "indicator,type,first_seen,confidence,tlp\n"
+        + "".join(f"203.0.113.{n},ip,2024-03-01,{n},GREEN\n" for n in range(100))
+        + "198.51.100.7,ip\n"
+    )
+    client.ingest(path, wait=60)
+    _, proposals = cause_of(client, "readable")
+    assert proposals == []
+
+
+def test_a_dismissal_keeps_its_reason_and_can_be_taken_back(client: Client, feed: Path) -> None:
+    client.ingest(feed, wait=60)
+    reject = client.rejects(rule="readable").rejects[0]
+
+    closed = client.change_reject(reject.id, dismiss=True, reason="a stray footer")
+
+    assert (closed.state, closed.dismissed) == ("dismissed", "a stray footer (ana)")
+    assert client.change_reject(reject.id, undo=True).state == "open"
