@@ -21,7 +21,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from app.control import Control
 from app.forward import Caller, Forwarder
 from app.roles import Role
-from app.triggers import KINDS, Arrival, Watch, next_time
+from app.triggers import KINDS, Arrival, Watch, next_time, opened
 from engine.errors import Retry, SpireError, Stop
 from storage.control import schedules
 from storage.control.schedules import Schedule, ScheduleRun
@@ -121,7 +121,7 @@ class Scheduler:
         for schedule, claimed, missed in await asyncio.to_thread(self._due, now):
             if missed and schedule.policy.missed == "skip":
                 why = "Missed while Phantom Spire was not running."
-                await asyncio.to_thread(self._finish, claimed, "skipped", None, why)
+                await asyncio.to_thread(self._finish, claimed, "missed", None, why)
             else:
                 self._spawn(self._run(schedule, claimed))
 
@@ -178,6 +178,8 @@ class Scheduler:
         if looked is not None and now - looked < timedelta(seconds=spec.every):
             return False
         self._watches[schedule.id] = (watch, now)
+        if not opened(spec.folder, self._control.settings.folders):
+            return False
         return bool(watch.look())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -254,7 +256,9 @@ class Scheduler:
         if body["state"] == "failed" and error.get("retry"):
             raise RunUnreachable(cause)
         outcome = "succeeded" if body["state"] == GOOD else "failed"
-        await asyncio.to_thread(self._finish, claimed, outcome, run, cause or f"The run was {body['state']}.")
+        rejected = (body.get("ledger") or {}).get("rejected")
+        told = cause or ("" if outcome == "succeeded" else f"The run was {body['state']}.")
+        await asyncio.to_thread(self._finish, claimed, outcome, run, told, rejected)
 
     async def _ask(self, schedule: Schedule, method: str, path: str, body: Any = None) -> httpx.Response:
         caller = Caller(f"schedule:{schedule.id}", Role.ENGINEER.value)
@@ -276,9 +280,13 @@ class Scheduler:
         # Not its end yet: but a gateway that starts after us must know which run to follow.
         self._finish(claimed, "running", run, "")
 
-    def _finish(self, claimed: ScheduleRun, outcome: str, run: str | None, detail: str) -> None:
+    def _finish(
+        self, claimed: ScheduleRun, outcome: str, run: str | None, detail: str, rejected: int | None = None
+    ) -> None:
         with self._control.database.write() as session:
-            schedules.finish(session, claimed.id, outcome, self._control.now(), run=run, detail=detail)  # type: ignore[arg-type]
+            schedules.finish(
+                session, claimed.id, outcome, self._control.now(), run=run, detail=detail, rejected=rejected,  # type: ignore[arg-type]
+            )  # fmt: skip
 
     def _forget(self) -> None:
         with self._control.database.write() as session:

@@ -6,7 +6,7 @@ import fnmatch
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -137,6 +137,15 @@ def next_times(
             return
         yield found
         after = found
+
+
+def opened(folder: Path, folders: Sequence[str]) -> bool:
+    """Whether a folder is one the administrator opened (SPIRE_FOLDERS), or below one, wherever links lead."""
+    try:
+        place = folder.resolve()
+        return any(place.is_relative_to(Path(one).resolve()) for one in folders)
+    except (OSError, RuntimeError):
+        return False
 
 
 @dataclass

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from pydantic import ValidationError
 
-from app.cli import access
+from app.cli import access, chosen
 from app.cli.access import changing
 from app.cli.options import Json, Tenant
 from app.cli.words import leave, say, show, table
-from app.triggers import KINDS, next_time, next_times
+from app.triggers import KINDS, next_time, next_times, opened
 from engine.errors import Stop
 from storage.control import control_audit, schedules
 from storage.control.schedules import Policy, Schedule
@@ -22,6 +23,10 @@ audit_commands = typer.Typer(help="The audit log: who did what.", no_args_is_hel
 
 class BadTiming(Stop):
     """This is no time we can keep."""
+
+
+class FolderClosed(Stop):
+    """This folder is not open to schedules."""
 
 
 @schedule_commands.command("list")
@@ -60,6 +65,8 @@ def add_schedule(
 ) -> None:
     """Run a pipeline at set times, while the server runs."""
     trigger, spec = _timing(cron, every, folder, pattern)
+    if folder is not None and not opened(Path(folder), chosen.settings().folders):
+        raise FolderClosed(f"{folder}.", action="Add it to SPIRE_FOLDERS.")
     policy = Policy(overlap, missed, retries, retry_delay)  # type: ignore[arg-type]
     with access.tenant(tenant) as client:
         client.pipeline(pipeline)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from engine.errors import Stop
 from storage.control.tables import ScheduleRow, ScheduleRunRow, TenantRow
 
-Outcome = Literal["running", "succeeded", "failed", "skipped", "interrupted"]
+Outcome = Literal["running", "succeeded", "failed", "skipped", "missed", "interrupted"]
 
 
 class NoSuchSchedule(Stop):
@@ -75,6 +75,7 @@ class ScheduleRun:
     outcome: Outcome
     run: str | None
     detail: str
+    rejected: int | None = None
 
 
 def _schedule(row: ScheduleRow) -> Schedule:
@@ -88,7 +89,7 @@ def _schedule(row: ScheduleRow) -> Schedule:
 def _run(row: ScheduleRunRow) -> ScheduleRun:
     return ScheduleRun(
         row.id, row.schedule_id, row.due, row.attempt, row.started, row.finished, row.outcome,  # type: ignore[arg-type]
-        row.run, row.detail,
+        row.run, row.detail, row.rejected,
     )  # fmt: skip
 
 
@@ -237,9 +238,12 @@ def finish(
     *,
     run: str | None = None,
     detail: str = "",
+    rejected: int | None = None,
 ) -> None:
     """Note how an attempt ended. `detail` is for people and holds no record's content."""
-    values = {"outcome": outcome, "finished": at, "run": run, "detail": detail[:2000]}
+    values = {
+        "outcome": outcome, "finished": at, "run": run, "detail": detail[:2000], "rejected": rejected,
+    }  # fmt: skip
     session.execute(update(ScheduleRunRow).where(ScheduleRunRow.id == schedule_run).values(**values))
 
 

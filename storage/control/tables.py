@@ -192,7 +192,8 @@ class ScheduleRunRow(Table):
     __table_args__ = (
         UniqueConstraint("schedule_id", "due", "attempt", name="uq_schedule_runs_due"),
         CheckConstraint(
-            "outcome IN ('running', 'succeeded', 'failed', 'skipped', 'interrupted')", name="outcome"
+            "outcome IN ('running', 'succeeded', 'failed', 'skipped', 'missed', 'interrupted')",
+            name="outcome",
         ),
     )
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -204,6 +205,7 @@ class ScheduleRunRow(Table):
     outcome: Mapped[str] = mapped_column(String(20))
     run: Mapped[str | None] = mapped_column(String(100))
     detail: Mapped[str] = mapped_column(Text)
+    rejected: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class SettingRow(Table):

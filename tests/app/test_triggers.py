@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from app.triggers import Arrival, Cron, Interval, Watch, next_time, next_times
+from app.triggers import Arrival, Cron, Interval, Watch, next_time, next_times, opened
 
 BERLIN = "Europe/Berlin"
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,3 +82,16 @@ def test_a_file_moved_in_with_an_old_date_is_still_new(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_gone_has_no_arrivals(tmp_path: Path) -> None:
     assert Watch(Arrival(folder=tmp_path / "gone"), since=0).look() == []
+
+
+def test_a_folder_is_open_where_it_is_below_an_opened_one_and_a_link_leads_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "feeds" / "daily").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "feeds" / "way-out").symlink_to(tmp_path / "other")
+    folders = [str(tmp_path / "feeds")]
+    assert opened(tmp_path / "feeds" / "daily", folders)
+    assert not opened(tmp_path / "other", folders)
+    assert not opened(tmp_path / "feeds" / "way-out", folders)
+    assert not opened(tmp_path / "feeds", [])
