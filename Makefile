@@ -17,6 +17,7 @@ test: test-setup ## Everything: set up, check, and the whole test suite
 
 test-setup: .venv/test.stamp ## Install what tests need: packages, servers, Chromium
 	@tests/setup/chromium.sh
+	@tests/setup/taxii.sh
 
 test-only:
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15

@@ -7,6 +7,7 @@ given for and nowhere else, whatever a redirect says.
 from __future__ import annotations
 
 import io
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +60,7 @@ class Web:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: httpx.Auth | None = None
     context: ssl.SSLContext | None = None
-    wait: Callable[[float], None] = time.sleep
+    wait: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     resolver: Resolve = resolve
 
     @contextmanager
@@ -154,6 +155,28 @@ def body_of(response: httpx.Response, size: int, seconds: float) -> BinaryIO:
     return cast(BinaryIO, io.BufferedReader(body, 1 << 20))
 
 
+def tls(authority: str, certificate: str) -> ssl.SSLContext | None:
+    """TLS that trusts a private authority and shows our certificate (both PEM); None where neither is given."""
+    if not authority and not certificate:
+        return None
+    try:
+        context = ssl.create_default_context(cadata=authority or None)
+        if certificate:
+            # OpenSSL wants a file; one in memory never reaches a disk.
+            handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
+            try:
+                os.write(handle, certificate.encode())
+                context.load_cert_chain(f"/proc/self/fd/{handle}")
+            finally:
+                os.close(handle)
+    except (ssl.SSLError, ValueError) as error:
+        raise Turned(
+            "The certificate or the authority's certificate can't be read.",
+            action="Paste them as PEM text: BEGIN CERTIFICATE … END CERTIFICATE, and the key after it.",
+        ) from error
+    return context
+
+
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: who gets to see a credential."""
     parts = urlsplit(url)
@@ -169,7 +192,7 @@ def port_of(url: str) -> int:
 def shown(url: str) -> str:
     """The address without its query and user, which may hold a key."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _asked_to_wait(response: httpx.Response, attempt: int) -> float | None:

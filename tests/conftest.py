@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.servers import chromium, postgres
+from tests.servers import chromium, postgres, taxii
 from tests.servers.process import Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
@@ -92,6 +92,20 @@ def postgres_url() -> str:
         return once(Path(os.environ[RUN]), "postgres", postgres.start)
     except Unavailable as reason:
         missing("PostgreSQL", str(reason))
+
+
+@pytest.fixture(scope="session", params=["2.1", "2.0"])
+def taxii_server(request: pytest.FixtureRequest, shared_data: Path) -> taxii.Taxii:
+    """A real TAXII server of each version, with the first objects of an ATT&CK bundle, one for the whole run."""
+    version = str(request.param)
+    objects = taxii.objects_from(shared_data)
+    try:
+        url = once(
+            Path(os.environ[RUN]), f"taxii-{version}", lambda folder: taxii.start(folder, version, objects)
+        )
+    except Unavailable as reason:
+        missing(f"TAXII {version}", str(reason))
+    return taxii.Taxii(url, version, objects)
 
 
 # One browser per module, not per worker: while Playwright runs, asyncio.run() fails in its thread.

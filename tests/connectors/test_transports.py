@@ -43,10 +43,16 @@ def places(tmp_path: Path, web: Web) -> dict[str, tuple[dict[str, Any], tuple[st
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
     web.files["/a.csv"] = b"a,b\n1,2\n"
+    web.files["/taxii/"] = b'{"title": "A root", "versions": ["application/taxii+json;version=2.1"]}'
+    web.files["/taxii/collections/"] = b'{"collections": [{"id": "c", "title": "One", "can_read": true}]}'
+    for limit in (10, 1000):
+        query = f"limit={limit}&match%5Bversion%5D=all"
+        web.files[f"/taxii/collections/c/objects/?{query}"] = b'{"objects": [{"type": "x", "id": "x--1"}]}'
     return {
         "folder": ({"path": str(tmp_path / "in"), "settle_seconds": 0}, (), (str(tmp_path),)),
         "paste": ({"text": "a,b\n1,2\n"}, (), ()),
         "sample": ({"sample": "indicators"}, (), ()),
+        "taxii": ({"url": f"{web.address}/taxii/"}, ("127.0.0.1",), ()),
         "upload": ({"upload": "u1"}, (), ()),
         "url": ({"url": f"{web.address}/a.csv"}, ("127.0.0.1",), ()),
     }

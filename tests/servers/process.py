@@ -58,10 +58,11 @@ def launch(
     ready: Callable[[], object],
     env: dict[str, str] | None = None,
     seconds: float = 60,
+    root: bool = False,
 ) -> int:
     """Start a server in the background and return its pid once `ready` no longer raises.
 
-    Its output goes to `log` in its folder, whose end is in the error where it dies or stays silent.
+    `root` keeps root where we have it: for a server in our own environment, which nobody else may read. Its output goes to `log` in its folder, whose end is in the error where it dies or stays silent.
     """
     log = folder / "log"
     with log.open("wb") as out:
@@ -73,7 +74,7 @@ def launch(
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **unprivileged(),  # type: ignore[call-overload]
+            **({} if root else unprivileged()),  # type: ignore[call-overload]
         )
     deadline = time.monotonic() + seconds
     while True:
