@@ -170,7 +170,7 @@ def select(
         run=run, pipeline=pipeline, rule=rule, field=field, reason=reason, state=state, replay=replay
     )
     if ids is not None:
-        where.append("list_contains(?, id)")
+        where.append("id IN (SELECT unnest(?::BIGINT[]))")
         values.append(list(ids))
     rows = cursor.execute(
         f"SELECT {_COLUMNS} FROM store.spire.rejects WHERE {' AND '.join([*where, 'id > ?'])} ORDER BY id "
@@ -214,7 +214,7 @@ def fix(cursor: DuckDBPyConnection, repairs: dict[int, bytes]) -> None:
 def close(cursor: DuckDBPyConnection, ids: Sequence[int], state: str, replay: int | None = None) -> None:
     """Close open rejects as `replayed` (by which run) or `dismissed`."""
     cursor.execute(
-        "UPDATE store.spire.rejects SET state = ?, replay = ? WHERE list_contains(?, id) AND state = 'open'",
+        "UPDATE store.spire.rejects SET state = ?, replay = ? WHERE id IN (SELECT unnest(?::BIGINT[])) AND state = 'open'",
         [state, replay, list(ids)],
     )
 
@@ -249,7 +249,7 @@ def dismissals(cursor: DuckDBPyConnection, ids: Sequence[int]) -> dict[int, str]
     """Who dismissed rejects, and why, by id."""
     rows = cursor.execute(
         "SELECT id, arg_max(reason, moment), arg_max(author, moment) FROM store.spire.dismissals "
-        "WHERE list_contains(?, id) GROUP BY 1",
+        "WHERE id IN (SELECT unnest(?::BIGINT[])) GROUP BY 1",
         [list(ids)],
     ).fetchall()
     return {int(id): f"{reason} ({by})" if reason else f"by {by}" for id, reason, by in rows}
@@ -259,7 +259,7 @@ def as_it_came(cursor: DuckDBPyConnection, ids: Sequence[int]) -> None:
     """Drop the repairs of rejects, and open those again that were dismissed."""
     cursor.execute(
         "UPDATE store.spire.rejects SET fixed = NULL, state = 'open' "
-        "WHERE list_contains(?, id) AND state IN ('open', 'dismissed')",
+        "WHERE id IN (SELECT unnest(?::BIGINT[])) AND state IN ('open', 'dismissed')",
         [list(ids)],
     )
 

@@ -240,9 +240,9 @@ def _held(
     for reject in rejects:
         groups[form_of(shape, reject)].append(reject)
     for form, group in groups.items():
-        numbered = [replace(reject, line=i) for i, reject in enumerate(group, 1)]
         fields: tuple[SourceField, ...] = shape.fields
-        with _table(desk, fields, chunks_of(shape, form, numbered), raw=raw) as (cursor, table):
+        chunks = chunks_of(shape, form, group, range(1, len(group) + 1))
+        with _table(desk, fields, chunks, raw=raw) as (cursor, table):
             yield group, cursor, table
 
 

@@ -91,15 +91,17 @@ def form_of(shape: Shape, reject: Reject) -> str:
     return "csv" if shape.format == "csv" else "lines"
 
 
-def chunks_of(shape: Shape, form: str, rejects: Sequence[Reject]) -> Iterator[Chunk]:
-    """The rejects' bytes, repaired where they were, as chunks whose rows keep their original line numbers."""
+def chunks_of(
+    shape: Shape, form: str, rejects: Sequence[Reject], lines: Sequence[int] | None = None
+) -> Iterator[Chunk]:
+    """The rejects' bytes, repaired where they were, as chunks whose rows keep their line numbers, or get these."""
     name = "csv" if form == "csv" else "ndjson"
     pieces = [r.raw if r.fixed is None else r.fixed for r in rejects]
     if form != "csv":
         pieces = [b" ".join(p.split(b"\n")) for p in pieces]
     pieces = [p.rstrip(b"\r\n") for p in pieces]
     starts = np.cumsum([1, *(p.count(b"\n") + 1 for p in pieces[:-1])])
-    origin = np.array([r.line for r in rejects], np.int64)
+    origin = np.array([r.line for r in rejects] if lines is None else lines, np.int64)
     stream = io.BytesIO(b"\n".join(pieces) + b"\n")
     for chunk in (c.proven for c in FORMATS[name].read(stream, _as_written(shape, name))):
         at = chunk.lines if chunk.lines is not None else np.arange(chunk.rows) + chunk.first_line
