@@ -18,6 +18,7 @@ class Config(BaseModel):
 
     upload: str = Field(description="The upload's id, as the landing zone gave it.")
     number: int = Field(default=1, ge=0, description="Its place among the payloads of that upload.")
+    also: list[str] = Field(default=[], description="Further uploads with the same fields, read after it.")
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:

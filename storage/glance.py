@@ -61,6 +61,25 @@ def distinct(cursor: DuckDBPyConnection, texts: Texts, fields: Sequence[str]) ->
     return int(row[0]) if row else 0
 
 
+def matching(
+    cursor: DuckDBPyConnection, texts: Texts, where: str, offset: int, limit: int
+) -> tuple[list[int], int]:
+    """The places of held rows for which a condition holds, a page of them, and how many there are."""
+    found = cursor.execute(
+        f"SELECT rowid FROM {texts.table} WHERE {where} ORDER BY rowid LIMIT {int(limit)} OFFSET {int(offset)}"
+    ).fetchall()
+    counted = cursor.execute(f"SELECT count(*) FROM {texts.table} WHERE {where}").fetchone()
+    return [row for (row,) in found], int(counted[0]) if counted else 0
+
+
+def counted(cursor: DuckDBPyConnection, texts: Texts, field: str) -> list[tuple[str, int]]:
+    """The values of a field among the held rows, the commonest first."""
+    name = identifier(field)
+    return cursor.execute(
+        f"SELECT coalesce({name}, ''), count(*) FROM {texts.table} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 500"
+    ).fetchall()
+
+
 def let_go(cursor: DuckDBPyConnection, texts: Texts) -> None:
     """Forget a held text."""
     cursor.execute(f"DROP TABLE IF EXISTS {texts.table}")

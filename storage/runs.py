@@ -49,6 +49,18 @@ class Resume:
     position: int = 0
 
 
+@dataclass(frozen=True)
+class Figures:
+    """What a pipeline's runs come to: how many finished, which of those do not balance, the start of the
+    newest, and the records they put into the store.
+    """
+
+    finished: int
+    unbalanced: tuple[int, ...]
+    newest: datetime | None
+    kept: int
+
+
 def begin(
     store: Store, pipeline: str, version: int, kind: str, body: dict[str, Any], by: str, now: datetime
 ) -> int:
@@ -119,6 +131,31 @@ def recent(
         [value for value in asked.values() if value is not None],
     ).fetchall()
     return [_as_run(row) for row in rows]
+
+
+def last_of_each(cursor: DuckDBPyConnection) -> list[Run]:
+    """The newest run of every pipeline, replays left out."""
+    newest = "r.run IN (SELECT max(run) FROM store.spire.runs WHERE kind = 'run' GROUP BY pipeline)"
+    return [_as_run(row) for row in cursor.execute(f"{_RUN} WHERE {newest}").fetchall()]
+
+
+def figures(cursor: DuckDBPyConnection) -> dict[str, Figures]:
+    """The figures of every pipeline that ever ran."""
+    parts = " + ".join(f"sum({outcome})" for outcome in OUTCOMES)
+    rows = cursor.execute(
+        f"""
+        SELECT pipeline, count(*) FILTER (state = 'finished'),
+            coalesce(list(r.run) FILTER (state = 'finished' AND NOT coalesce(balanced, true)), []),
+            max(started) FILTER (state = 'finished' AND kind = 'run'),
+            coalesce(sum(inserted) FILTER (state <> 'undone'), 0)
+        FROM store.spire.runs r LEFT JOIN (
+            SELECT run, sum(read) = {parts} AS balanced, sum(inserted) AS inserted
+            FROM store.spire.batches GROUP BY run
+        ) b ON b.run = r.run
+        WHERE kind IN ('run', 'replay') GROUP BY pipeline
+        """
+    ).fetchall()
+    return {row[0]: Figures(int(row[1]), tuple(row[2]), row[3], int(row[4])) for row in rows}
 
 
 def _as_run(row: tuple[Any, ...]) -> Run:

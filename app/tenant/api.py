@@ -33,6 +33,7 @@ from app.tenant.routes import (
     rejects,
     runs,
     sources,
+    standing,
     targets,
     uploads,
 )
@@ -51,6 +52,7 @@ ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
     uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, queries, audit, ingest, drafts,
+    standing,
 )  # fmt: skip
 
 

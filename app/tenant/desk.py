@@ -12,7 +12,7 @@ from typing import Any
 from app.settings import Settings
 from connectors import payloads_of
 from engine.model import Pipeline, Source, TargetModel
-from engine.ports import Cursor, Payload
+from engine.ports import Cursor, Payload, Segment
 from engine.run import Progress
 from engine.targets import TARGETS
 from storage import definitions
@@ -72,6 +72,13 @@ def source(desk: Desk, id: str, version: int | None = None) -> Source:
 def arriving(desk: Desk, read: Source, since: Cursor | None) -> Iterator[Payload]:
     """What a source has that is new since the cursor, within what the installation may reach."""
     return payloads_of(read, since, desk.settings.url_allow, desk.settings.folders)
+
+
+def received(desk: Desk, read: Source) -> list[Segment]:
+    """The sealed payloads an upload source reads, in order."""
+    config = read.config
+    first = desk.landing.segment(config["upload"], config.get("number", 1))
+    return [first, *(desk.landing.segment(upload) for upload in config.get("also", ()))]
 
 
 def pipeline(desk: Desk, id: str, version: int | None = None) -> Pipeline:

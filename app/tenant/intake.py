@@ -25,7 +25,7 @@ SURE = 35
 
 
 class NoMapping(Stop):
-    """We can't tell by itself how this should be mapped."""
+    """We can't tell how this should be mapped."""
 
 
 @dataclass(frozen=True)

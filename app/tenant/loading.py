@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from app.tenant.desk import Desk, Live, arriving, pipeline, source, targets
+from app.tenant.desk import Desk, Live, arriving, pipeline, received, source, targets
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
 from engine.errors import Retry, SpireError, Stop
@@ -56,11 +56,10 @@ class Intake:
         sealed = runs.segments(self.desk.store.cursor(), self.run)
         yield from sealed
         if self.source.connector == "upload":
-            if not sealed:
-                config = self.source.config
-                segment = self.desk.landing.segment(config["upload"], config.get("number", 1))
-                runs.add_segment(self.desk.store, self.run, 0, segment, None)
-                yield segment, None
+            there = received(self.desk, self.source)
+            for number in range(len(sealed), len(there)):
+                runs.add_segment(self.desk.store, self.run, number, there[number], None)
+                yield there[number], None
             return
         if sealed and sealed[-1][1] is None:
             return

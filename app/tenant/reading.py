@@ -8,17 +8,33 @@ from contextlib import contextmanager
 
 from duckdb import DuckDBPyConnection
 
-from app.tenant.desk import Desk, arriving
+from app.tenant.desk import Desk, arriving, received
+from app.tenant.lines import Passed, account
 from app.tenant.loading import shape_of
-from app.tenant.schemas.sources import FaultView, PreviewedRow, SourcePreview, SourceProfile
+from app.tenant.schemas.sources import (
+    FaultView,
+    KindCount,
+    LineAccount,
+    PartView,
+    PlaceView,
+    PreviewedRow,
+    RowQuery,
+    SourceOutline,
+    SourcePreview,
+    SourceProfile,
+    SourceRows,
+)
 from app.tenant.tracing import shown
 from connectors.formats import CHUNK_BYTES, FORMATS, reader, refit, sniff
+from connectors.formats.outline import of_members, outline
 from engine.errors import Stop
 from engine.model import Dialect, Shape, Source
-from engine.ports import Segment
+from engine.ports import Chunk, Segment
 from engine.profile import Profile, profile
+from engine.profile.picks import condition
 from engine.sample import sample
-from engine.scan import RAW
+from engine.scan import RAW, literal
+from engine.targets import stix_mappings
 from storage import definitions, glance, texts
 from storage.glance import TextRow
 from storage.texts import Texts
@@ -35,6 +51,10 @@ _REMEMBERED = 256
 
 class NothingThere(Stop):
     """This source has nothing to read yet."""
+
+
+class NoSuchField(Stop):
+    """This source has no such field."""
 
 
 class NotThisFormat(Stop):
@@ -71,26 +91,68 @@ def change_shape(
     desk: Desk, segment: Segment, shape: Shape, dialect: Dialect | None, options: dict[str, object] | None
 ) -> Shape:
     """The shape after a person changed its dialect or options; its fields follow."""
+    options = dict(options or {})
+    before = dict(shape.options)
+    if "members" in options and options["members"] != before.get("members"):
+        with desk.landing.open(segment) as stream:
+            return of_members(stream, list(options["members"]))  # type: ignore[call-overload]
+    if "header_row" in options:
+        options["header_of"] = options.get("sheet", before.get("sheet"))
+    if "types" in options:
+        return _only_types(shape, list(options["types"] or ()))  # type: ignore[call-overload]
     changed = shape.model_copy(
         update={
             "dialect": dialect if dialect is not None else shape.dialect,
-            "options": {**shape.options, **options} if options is not None else shape.options,
+            "options": {**before, **options},
         }
     )
     with desk.landing.open(segment) as stream:
         return refit(stream, changed)
 
 
+def _only_types(shape: Shape, types: list[str]) -> Shape:
+    """A STIX shape that reads objects of these types; the others count as left out on purpose. None: all."""
+    if shape.format != "stix":
+        raise NotThisFormat("Types are chosen of STIX objects.", action="Leave `types` out.")
+    mappings = stix_mappings()
+    if types:
+        among = f"type IN ({', '.join(map(literal, types))})"
+        mappings = tuple(
+            m.model_copy(update={"where": f"({m.where}) AND {among}" if m.where else among}) for m in mappings
+        )
+    options = {
+        **{k: v for k, v in shape.options.items() if k != "types"},
+        **({"types": types} if types else {}),
+    }
+    return shape.model_copy(update={"options": options, "mappings": mappings})
+
+
+def alike(one: Shape, other: Shape) -> bool:
+    """Whether payloads of two shapes can be read as one source: written the same way, with the same fields."""
+    ways = [
+        (
+            s.format,
+            s.compression,
+            s.fields,
+            s.options,
+            s.dialect.model_copy(update={"first_lines": ()}) if s.dialect else None,
+        )
+        for s in (one, other)
+    ]
+    return ways[0] == ways[1]
+
+
 @contextmanager
 def held(
-    desk: Desk, source: Source, most: int, *, raw: bool = False
+    desk: Desk, source: Source, most: int, *, raw: bool = False, passed: Passed | None = None
 ) -> Iterator[tuple[DuckDBPyConnection, Texts, Shape]]:
     """A source's rows as text in memory while the block lasts, up to about `most` of them."""
     shape = shape_of(source)
-    segment = payload_of(desk, source)
-    with desk.store.cursor() as cursor, desk.landing.open(segment) as stream:
+    segments = received(desk, source) if source.connector == "upload" else [payload_of(desk, source)]
+    with desk.store.cursor() as cursor:
         # A preview reads a little; a profile reads much, and large pieces are quicker.
-        chunks = reader(shape).read(stream, shape, LITTLE if most <= AMONG else CHUNK_BYTES)
+        chunks = _chunks(desk, segments, shape, LITTLE if most <= AMONG else CHUNK_BYTES)
+        chunks = passed.watch(chunks) if passed is not None else chunks
         table = texts.hold(cursor, f"look_{secrets.token_hex(6)}", shape.fields, chunks, most=most, raw=raw)
         try:
             yield cursor, table, shape
@@ -98,10 +160,26 @@ def held(
             glance.let_go(cursor, table)
 
 
+def _chunks(desk: Desk, segments: list[Segment], shape: Shape, size: int) -> Iterator[Chunk]:
+    for segment in segments:
+        with desk.landing.open(segment) as stream:
+            yield from reader(shape).read(stream, shape, size)
+
+
 def preview(desk: Desk, source: Source, limit: int) -> SourcePreview:
     """The first rows of a source, its faults, and how the lines add up."""
-    with held(desk, source, limit) as (cursor, table, shape):
-        return _shown(table, shape, glance.rows(cursor, table, range(min(limit, table.rows))))
+    dialect = shape_of(source).dialect
+    passed = Passed(dialect.encoding if dialect else "utf-8")
+    with held(desk, source, limit, passed=passed) as (cursor, table, shape):
+        found = _shown(table, shape, glance.rows(cursor, table, range(min(limit, table.rows))))
+        return found.model_copy(update={"account": _account(desk, source, shape, passed, table.complete)})
+
+
+def _account(desk: Desk, source: Source, shape: Shape, passed: Passed, whole: bool) -> LineAccount | None:
+    if source.config.get("also"):
+        return None
+    with desk.landing.open(payload_of(desk, source)) as stream:
+        return account(stream, shape, passed, whole)
 
 
 def sampled(desk: Desk, source: Source, limit: int) -> SourcePreview:
@@ -136,7 +214,67 @@ def profiled(desk: Desk, source: Source, most: int = SAMPLE_ROWS) -> SourceProfi
             cursor, table.table, [f.name for f in table.fields if f.name != RAW], ordinal="rowid"
         )
     said = extent(table.rows, table.complete, table.complete, table.rows)
-    return SourceProfile(profile=found, whole=table.complete, extent=said)
+    return SourceProfile(
+        profile=found, whole=table.complete, extent=said, read=table.read, rejected=table.read - table.rows
+    )
+
+
+def rows(desk: Desk, source: Source, query: RowQuery) -> SourceRows:
+    """The rows that stand behind figures of the profile, a page of them."""
+    with held(desk, source, ALL if query.whole else SAMPLE_ROWS) as (cursor, table, shape):
+        names = [f.name for f in shape.fields]
+        unknown = [f.field for f in query.filters if f.field not in names]
+        if unknown:
+            raise NoSuchField(f"{source.name}: {unknown[0]}.", action="Take one of its fields.")
+        asked = list(dict.fromkeys(f.field for f in query.filters))
+        known = profile(cursor, table.table, asked, ordinal="rowid") if asked else None
+        where = " AND ".join(condition(known.column(f.field), f.by, f.value) for f in query.filters if known)
+        found, matched = glance.matching(cursor, table, where or "true", query.offset, query.limit)
+        return SourceRows(
+            fields=names,
+            rows=[PreviewedRow(line=r.line, values=r.values) for r in glance.rows(cursor, table, found)],
+            matched=matched,
+            looked=table.rows,
+            whole=table.complete,
+            extent=extent(table.rows, table.complete, table.complete, table.rows),
+        )
+
+
+def outlined(desk: Desk, source: Source) -> SourceOutline:
+    """What the source's payload holds to choose from."""
+    shape = shape_of(source)
+    with desk.landing.open(payload_of(desk, source)) as stream:
+        found = outline(stream, shape)
+    path = shape.options.get("record_path")
+    path = path.split("/" if shape.format == "xml" else ".") if isinstance(path, str) else path
+    types, said = _types(desk, source, shape) if shape.format == "stix" else ([], "")
+    return SourceOutline(
+        sheets=[PartView.model_validate(part) for part in found.sheets],
+        first_rows=[list(row) for row in found.first_rows],
+        header_row=int(shape.options.get("header_row", 0)),
+        places=[
+            PlaceView(
+                path=None if place.path is None else list(place.path),
+                count=place.count,
+                fields=list(place.fields),
+                chosen=path == (None if place.path is None else list(place.path)),
+            )
+            for place in found.places
+        ],
+        members=[PartView.model_validate(part) for part in found.members],
+        types=types,
+        cut=found.cut,
+        extent=said,
+    )
+
+
+def _types(desk: Desk, source: Source, shape: Shape) -> tuple[list[KindCount], str]:
+    """The types of a STIX payload's objects with their counts, on up to about as many rows as a profile."""
+    chosen = shape.options.get("types")
+    with held(desk, source, SAMPLE_ROWS) as (cursor, table, _):
+        counts = glance.counted(cursor, table, "type")
+        said = extent(table.rows, table.complete, table.complete, table.rows)
+    return [KindCount(type=t, count=n, chosen=not chosen or t in chosen) for t, n in counts if t], said
 
 
 def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int, of: str) -> list[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.tenant.desk import Desk, Live, source
+from app.tenant.desk import Desk, Live, received, source
 from app.tenant.loading import Intake, fields_of, limits_of, plan_of, shape_of, stages_of, told
 from engine.errors import SpireError
 from engine.ledger import Ledger
@@ -82,8 +82,8 @@ class DryIntake(Intake):
 
     def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
         if self.source.connector == "upload":
-            config = self.source.config
-            yield self.desk.landing.segment(config["upload"], config.get("number", 1)), None
+            for segment in received(self.desk, self.source):
+                yield segment, None
             return
         since = runs.cursor_of(self.desk.store.cursor(), self.pipeline)
         for segment, _ in self._arriving(since, 0):

@@ -86,8 +86,14 @@ def fitted(head: bytes, whole: bool, given: Dialect, name: str, notes: tuple[str
     else:
         names = _commented_header(text, dialect, fit.width) or [""] * fit.width
         skip = 0  # what stands before rows without a header may be rows too: let it be seen
-    if skip:
-        found.append(f"{skip} lines before the table are skipped")
+    above = [line for line in text[:skip] if line.strip() and not (comment and line.startswith(comment))]
+    if not above:
+        # Blank lines and comments are left out anyway, and need not be named twice.
+        skip = 0
+    elif skip:
+        found.append(
+            f"{skip} lines before the table are skipped" if skip > 1 else "the first line is skipped"
+        )
     if title is not None and len(names) != fit.width:
         found.append(f"the header names {len(names)} columns, the rows have {fit.width}")
         names = (names + [""] * fit.width)[: fit.width]

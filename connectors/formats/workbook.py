@@ -61,15 +61,30 @@ class Workbook:
         book = _Book(stream)
         sheets = list(book.sizes())
         chosen = shape.options.get("sheet")
-        return self.fitted(book, chosen if chosen in sheets else sheets[0], sheets)
+        # A header's row is one sheet's own.
+        row = shape.options.get("header_row") if shape.options.get("header_of") == chosen else None
+        return self.fitted(book, chosen if chosen in sheets else sheets[0], sheets, row)
 
-    def fitted(self, book: _Book, chosen: str, sheets: list[str]) -> Shape:
-        """The shape of one sheet."""
-        rows = [[text(cell) for cell in row] for row, _ in zip(book.rows(chosen), range(1000), strict=False)]
-        filled = [(n, row) for n, row in enumerate(rows) if any(row)]
-        width = max((_width(row) for _, row in filled), default=0)
-        table = [row[:width] for _, row in filled]
-        at = header_line([_trimmed(row) for row in table], width)
+    def head(self, stream: BinaryIO, sheet: str, rows: int) -> list[list[str]]:
+        """The first rows of a sheet as a person reads them."""
+        book = _Book(stream)
+        return [[text(cell) for cell in row] for row, _ in zip(book.rows(sheet), range(rows), strict=False)]
+
+    def sizes(self, stream: BinaryIO) -> dict[str, int]:
+        """How many cells each sheet spans."""
+        return _Book(stream).sizes()
+
+    def fitted(self, book: _Book, chosen: str, sheets: list[str], row: int | None = None) -> Shape:
+        """The shape of one sheet, its header in the row a person named (0: none), or where it is found."""
+        rows = [
+            [text(cell) for cell in each] for each, _ in zip(book.rows(chosen), range(1000), strict=False)
+        ]
+        filled = [(n, each) for n, each in enumerate(rows) if any(each)]
+        width = max((_width(each) for _, each in filled), default=0)
+        table = [each[:width] for _, each in filled]
+        at = header_line([_trimmed(each) for each in table], width)
+        if row is not None:
+            at = next((i for i, (n, _) in enumerate(filled) if n + 1 == row), None)
         header = filled[at][0] + 1 if at is not None else 0
         columns = unique(table[at] if at is not None else [""] * width)
         notes = [f"sheets: {', '.join(sheets)}; read: {chosen}"] if len(sheets) > 1 else []
@@ -84,7 +99,9 @@ class Workbook:
             notes.append(
                 "numbers of more than 15 digits: Excel has already rounded them, so they may not be the originals"
             )
-        options = {"sheet": chosen, "sheets": sheets, "header_row": header, "columns": list(columns)}
+        options = {
+            "sheet": chosen, "sheets": sheets, "header_row": header, "header_of": chosen, "columns": list(columns)
+        }  # fmt: skip
         fields = tuple(SourceField(name=name) for name in columns)
         return Shape(format=self.name, fields=fields, options=options, notes=tuple(notes))
 

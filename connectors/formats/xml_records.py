@@ -217,8 +217,8 @@ def record(element: Any) -> Any:
     return found
 
 
-def _repeated(head: bytes) -> tuple[str, ...] | None:
-    """The path of the elements that repeat most near the root; the root's children where nothing repeats."""
+def counted(head: bytes) -> tuple[Counter[tuple[str, ...]], Counter[tuple[str, ...]]]:
+    """How often each path of elements stands in the beginning of a document, and how much is in them."""
     counts: Counter[tuple[str, ...]] = Counter()
     rich: Counter[tuple[str, ...]] = Counter()
     trail: list[str] = []
@@ -238,10 +238,14 @@ def _repeated(head: bytes) -> tuple[str, ...] | None:
                 trail.pop()
     except etree.XMLSyntaxError as error:
         _refuse_bomb(error)
-        if not counts:
-            if head.lstrip()[:5] == b"<?xml":
-                raise Damaged(f"the XML: {error.msg}") from error
-            return None
+        if not counts and head.lstrip()[:5] == b"<?xml":
+            raise Damaged(f"the XML: {error.msg}") from error
+    return counts, rich
+
+
+def _repeated(head: bytes) -> tuple[str, ...] | None:
+    """The path of the elements that repeat most near the root; the root's children where nothing repeats."""
+    counts, rich = counted(head)
     if not counts:
         return None
     repeated = {path: n for path, n in counts.items() if n > 1 and rich[path]}

@@ -18,14 +18,18 @@ from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.sources import (
     CheckResult,
     CheckStage,
+    RowQuery,
     SourceChange,
     SourceCreate,
+    SourceJoin,
+    SourceOutline,
     SourcePreview,
     SourceProfile,
+    SourceRows,
     SourceView,
 )
 from connectors import CONNECTORS, check
-from engine.errors import SpireError
+from engine.errors import SpireError, Stop
 from engine.model import Source
 from engine.ports import Payload, Segment
 from storage import definitions
@@ -33,6 +37,10 @@ from storage.audit import MASK, ActionKind
 from storage.definitions import Definition
 
 router = APIRouter(tags=["sources"])
+
+
+class NotAlike(Stop):
+    """These sources can't be read as one."""
 
 
 @router.get("/sources")
@@ -45,6 +53,26 @@ def list_sources(desk: Here) -> list[SourceView]:
 def create(body: SourceCreate, desk: Here, who: Who) -> SourceView:
     """Make a source and find its shape by reading its first payload."""
     return make(desk, who, body)
+
+
+@router.post("/sources/join", status_code=201)
+def join(body: SourceJoin, desk: Here, who: Who) -> SourceView:
+    """Make one source of several uploaded ones with the same fields, in their place; nothing may use them yet."""
+    parts = [source(desk, id) for id in dict.fromkeys(body.sources)]
+    first = parts[0]
+    for part in parts:
+        if part.connector != "upload":
+            raise NotAlike(f"{part.name} is not a file.", action="Only uploaded files become one source.")
+        if part.shape is None or first.shape is None or not reading.alike(first.shape, part.shape):
+            raise NotAlike(f"{part.name} and {first.name}.", action="Keep them as sources of their own.")
+        _unused_by_pipelines(desk, part.id)
+    uploads = [u for part in parts for u in (part.config["upload"], *part.config.get("also", ()))]
+    config = {**first.config, "also": uploads[1:]}
+    joined = first.model_copy(update={"name": body.name or first.name, "config": config})
+    saved = defining.save(desk, who, "source", first.id, joined, comment="Joined from several files.")
+    for part in parts[1:]:
+        defining.remove(desk, who, "source", part.id)
+    return _view(desk, saved)
 
 
 @router.get("/sources/{id}")
@@ -77,10 +105,14 @@ def change(id: str, body: SourceChange, desk: Here, who: Who) -> SourceView:
 @router.delete("/sources/{id}", status_code=204)
 def remove(id: str, desk: Here, who: Who) -> None:
     """Delete a source that no pipeline uses. Its payloads stay: runs and records point at them."""
+    _unused_by_pipelines(desk, id)
+    defining.remove(desk, who, "source", id)
+
+
+def _unused_by_pipelines(desk: Desk, id: str) -> None:
     for pipeline in definitions.all_latest(desk.store.cursor(), "pipeline"):
         if pipeline.body["source"] == id:
             raise InUse(f"Pipeline {pipeline.id} reads {id}.", action="Delete the pipeline first.")
-    defining.remove(desk, who, "source", id)
 
 
 @router.get("/sources/{id}/preview")
@@ -109,6 +141,20 @@ def profile(
     """What each column holds: type with evidence, nulls, distinct, top values, masks, outliers."""
     journal.note(desk, who, ActionKind.READ, "source.profiled", id)
     return reading.profiled(desk, source(desk, id), reading.ALL if whole else reading.SAMPLE_ROWS)
+
+
+@router.post("/sources/{id}/rows")
+def rows(id: str, body: RowQuery, desk: Here, who: Who) -> SourceRows:
+    """The rows behind figures of the profile: of a value, a mask, the empty ones, the outliers."""
+    journal.note(desk, who, ActionKind.READ, "source.read", id)
+    return reading.rows(desk, source(desk, id), body)
+
+
+@router.get("/sources/{id}/outline")
+def outline(id: str, desk: Here, who: Who) -> SourceOutline:
+    """What the payload holds to choose from: sheets, places of records, files of an archive, STIX types."""
+    journal.note(desk, who, ActionKind.READ, "source.outlined", id)
+    return reading.outlined(desk, source(desk, id))
 
 
 @router.post("/sources/{id}/check")
