@@ -69,7 +69,9 @@ def _entries(where: Where, permission: Permission, lines: str) -> list[Entry]:
 # trying a mapping is an analyst's work, asking the store is open to every reader.
 TABLE: tuple[Entry, ...] = (
     *_entries("control", Permission.SELF, """
-        GET                /api/v1/me
+        GET,PATCH          /api/v1/me
+        GET                /api/v1/me/sessions
+        DELETE             /api/v1/me/sessions/{session}
         POST               /api/v1/me/password
         POST               /api/v1/me/sign-out-everywhere
         GET                /api/v1/tenants
@@ -92,13 +94,15 @@ TABLE: tuple[Entry, ...] = (
     """),
     *_entries("control", Permission.INSTALL, """
         POST               /api/v1/tenants
-        DELETE             /api/v1/tenants/{tenant}
+        PATCH,DELETE       /api/v1/tenants/{tenant}
         GET,POST           /api/v1/users
         GET,PATCH,DELETE   /api/v1/users/{user}
         POST               /api/v1/users/{user}/password
         POST               /api/v1/users/{user}/sign-out-everywhere
         PUT,DELETE         /api/v1/users/{user}/memberships/{tenant}
         GET                /api/v1/settings
+        GET                /api/v1/keys
+        GET                /api/v1/doctor
     """),
     *_entries("control", Permission.INSTALL_AUDIT, """
         GET                /api/v1/audit

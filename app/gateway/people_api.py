@@ -108,6 +108,23 @@ class KeyOut(BaseModel):
     key: str | None = None
 
 
+class MeChange(Asked):
+    """What to change of my own account."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class SignIn(BaseModel):
+    """A sign-in of mine that still holds. `here` is the one that asks."""
+
+    id: str
+    address: str
+    created: datetime
+    seen: datetime
+    expires: datetime
+    here: bool
+
+
 class Ended(BaseModel):
     """How many sign-ins ended."""
 
@@ -126,6 +143,45 @@ def router(services: Services) -> APIRouter:
         return Me(
             user=who.user, name=who.name, via=who.via, installation=who.installation, roles=dict(who.roles)
         )
+
+    @api.patch("/me", tags=["me"])
+    def change_me(asked: MeChange, request: Request) -> Me:
+        """Change my name as others see it."""
+        who = principal(request)
+        if who.session is None:
+            raise Problem(409, "An API key is renamed by nobody.")
+        with services.change(who, "change-name", kind=SECURITY, object=who.user) as (session, note):
+            user = people.rename(session, who.id, asked.name)
+            note |= {"before": {"name": who.name}, "after": {"name": user.name}}
+        return Me(
+            user=who.user, name=user.name, via=who.via, installation=who.installation, roles=dict(who.roles)
+        )
+
+    @api.get("/me/sessions", tags=["me"])
+    def my_sessions(request: Request) -> list[SignIn]:
+        """Where I am signed in, the last used first."""
+        who = principal(request)
+        if who.session is None:
+            raise Problem(409, "An API key has no sign-ins.")
+        idle = timedelta(seconds=services.settings.sign_in_idle)
+        with control.database.read() as session:
+            found = sessions.open_sessions(session, who.id, control.now(), idle)
+        return [SignIn(**vars(one), here=one.id == who.session) for one in found]
+
+    @api.delete("/me/sessions/{session}", tags=["me"])
+    def end_session(session: str, request: Request) -> Ended:
+        """End one sign-in of mine and close its pages."""
+        who = principal(request)
+        if who.session is None:
+            raise Problem(409, "An API key has no sign-ins.")
+        idle = timedelta(seconds=services.settings.sign_in_idle)
+        with services.change(who, "end-sign-in", kind=SECURITY, object=who.user) as (database, note):
+            mine = sessions.open_sessions(database, who.id, control.now(), idle)
+            if session not in {one.id for one in mine}:
+                raise Problem(404, "There is no such sign-in of yours.")
+            sessions.end(database, session, control.now())
+            note["ended"] = [session]
+        return Ended(ended=1)
 
     @api.post("/me/password", tags=["me"])
     def change_password(asked: PasswordChange, request: Request) -> Ended:

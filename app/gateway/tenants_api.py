@@ -9,11 +9,12 @@ from typing import Any, Literal
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.doctor import examine
 from app.gateway.services import Services, principal
 from app.problems import Problem
 from app.roles import Role
-from storage.audit import ActionKind, Level
-from storage.control import people, tenants
+from storage.audit import ActionKind, Level, Search
+from storage.control import control_audit, installation, people, tenants
 
 
 class TenantOut(BaseModel):
@@ -24,6 +25,35 @@ class TenantOut(BaseModel):
     audit_level: str
     created: datetime
     role: Role | None
+
+
+class TenantChange(BaseModel):
+    """What to change of a tenant; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=200)
+    audit_level: Literal["minimal", "standard", "comprehensive"] | None = None
+
+
+class RootKey(BaseModel):
+    """What wraps every tenant's key. `kind` is file or passphrase, `place` the file that holds it."""
+
+    kind: str
+    place: str
+    made: datetime
+    changed: datetime | None
+    changed_by: str
+    tenants: int
+
+
+class Finding(BaseModel):
+    """One thing looked at: how it is, and what to do where it isn't well."""
+
+    name: str
+    ok: bool
+    detail: str
+    action: str
 
 
 class NewTenant(BaseModel):
@@ -76,6 +106,22 @@ def router(services: Services) -> APIRouter:
         with control.database.read() as session:
             return out(tenants.tenant(session, tenant), principal(request).role_in(tenant))
 
+    @api.patch("/tenants/{tenant}", tags=["tenants"])
+    def change_tenant(tenant: str, asked: TenantChange, request: Request) -> TenantOut:
+        """Rename a tenant, or change how much it writes into its audit log."""
+        who = principal(request)
+        with services.change(
+            who, "change-tenant", kind=ActionKind.SECURITY, tenant=tenant, object=tenant
+        ) as (session, note):
+            before = tenants.tenant(session, tenant)
+            level = Level(asked.audit_level) if asked.audit_level else None
+            after = tenants.change(session, tenant, name=asked.name, audit_level=level)
+            note |= {"before": _open(before), "after": _open(after)}
+        if after.audit_level != before.audit_level:
+            # Its worker was told the level when it started; the next request starts another.
+            services.supervisor.stop(tenant)
+        return out(after, who.role_in(tenant))
+
     @api.delete("/tenants/{tenant}", status_code=204, tags=["tenants"])
     def destroy_tenant(
         tenant: str,
@@ -105,4 +151,30 @@ def router(services: Services) -> APIRouter:
         found = services.settings.model_dump(mode="json")
         return found | {"database_url": repr(control.database)}
 
+    @api.get("/keys", tags=["settings"])
+    def keys() -> RootKey:
+        """The root key: what it is, where it is kept, and when it was changed. Never the key."""
+        chosen = services.settings
+        with control.database.read() as session:
+            made = installation.made(session)
+            last = control_audit.events(session, search=Search(action="rotate-root-key"), limit=1)
+            count = len(tenants.tenants(session))
+        return RootKey(
+            kind=chosen.kek,
+            place=str(chosen.key_file if chosen.kek == "file" else chosen.passphrase_file),
+            made=made,
+            changed=datetime.fromisoformat(last[0].at) if last else None,
+            changed_by=last[0].who if last else "",
+            tenants=count,
+        )
+
+    @api.get("/doctor", tags=["settings"])
+    def doctor() -> list[Finding]:
+        """What this installation needs, looked at now, one by one."""
+        return [Finding(**vars(found)) for found in examine(services.settings)]
+
     return api
+
+
+def _open(tenant: tenants.Tenant) -> dict[str, str]:
+    return {"name": tenant.name, "audit_level": tenant.audit_level}

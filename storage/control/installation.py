@@ -73,6 +73,11 @@ def _unwrap(kek: Kek, row: InstallationRow) -> bytes:
         raise OtherRootKey(action=error.action) from None
 
 
+def made(session: Session) -> datetime:
+    """When this installation was made."""
+    return session.get_one(InstallationRow, 1).created
+
+
 def check_root(session: Session, kek: Kek) -> None:
     """Let nobody wrap with a root key that was changed meanwhile; holds to the end of the transaction."""
     lock(session, "installation")

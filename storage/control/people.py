@@ -168,6 +168,13 @@ def users(session: Session) -> list[User]:
     return [user_of(row) for row in session.scalars(select(UserRow).order_by(UserRow.login))]
 
 
+def rename(session: Session, id: str, name: str) -> User:
+    """Give an account another display name. Errors: NoSuchUser."""
+    row = _row(session, id)
+    row.name = name.strip()[:200] or row.login
+    return user_of(row)
+
+
 def set_password(session: Session, id: str, password: str, at: datetime) -> list[str]:
     """Give an account a new password and sign it out everywhere; the ids of the sessions ended."""
     row = _row(session, id)

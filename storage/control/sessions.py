@@ -185,6 +185,25 @@ def resolve(
     return signed
 
 
+@dataclass(frozen=True)
+class Open:
+    """A sign-in that still holds: where from, since when, last used, and until when at the longest."""
+
+    id: str
+    address: str
+    created: datetime
+    seen: datetime
+    expires: datetime
+
+
+def open_sessions(session: Session, user: str, at: datetime, idle: timedelta = IDLE) -> list[Open]:
+    """The sign-ins of an account that still hold, the last used first."""
+    query = select(SessionRow).where(SessionRow.user_id == user, SessionRow.revoked.is_(None))
+    query = query.where(SessionRow.expires > at, SessionRow.seen > at - idle)
+    rows = session.scalars(query.order_by(SessionRow.seen.desc()))
+    return [Open(row.id, row.address, row.created, row.seen, row.expires) for row in rows]
+
+
 def end(session: Session, id: str, at: datetime) -> None:
     """End one session by its id."""
     session.execute(
