@@ -7,10 +7,9 @@ given for and nowhere else, whatever a redirect says.
 from __future__ import annotations
 
 import io
-import os
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ import httpx
 
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
+from connectors.unwritten import unwritten
 from engine.errors import Retry, Stop
 
 REDIRECTS = 5
@@ -52,7 +52,7 @@ class TooSlow(Retry):
 class Web:
     """How one source's server is asked: `headers` and `auth` go to the origin of `home` only.
 
-    `context` is the TLS context; None means the system's trust. `wait` sleeps, `resolver` finds addresses.
+    `context` is the TLS context; None means the system's trust. `resolver` finds addresses.
     """
 
     home: str
@@ -60,7 +60,6 @@ class Web:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: httpx.Auth | None = None
     context: ssl.SSLContext | None = None
-    wait: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     resolver: Resolve = resolve
 
     @contextmanager
@@ -119,14 +118,14 @@ class Web:
                 with self.answer(url, headers) as response:
                     pause = _asked_to_wait(response, attempt)
                     if pause is not None and not last and pause <= PATIENCE:
-                        self.wait(pause)
+                        time.sleep(pause)
                         continue
                     body = _all_of(response, most, url)
                     return Fetched(response.status_code, response.headers, body, str(response.url))
             except Unreachable:
                 if last:
                     raise
-                self.wait(min(2.0**attempt, PATIENCE))
+                time.sleep(min(2.0**attempt, PATIENCE))
         raise Unreachable(f"{shown(url)}: it asks us to wait.")
 
 
@@ -162,13 +161,8 @@ def tls(authority: str, certificate: str) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cadata=authority or None)
         if certificate:
-            # OpenSSL wants a file; one in memory never reaches a disk.
-            handle = os.memfd_create("certificate", os.MFD_CLOEXEC)
-            try:
-                os.write(handle, certificate.encode())
-                context.load_cert_chain(f"/proc/self/fd/{handle}")
-            finally:
-                os.close(handle)
+            with unwritten(certificate) as path:
+                context.load_cert_chain(path)
     except (ssl.SSLError, ValueError) as error:
         raise Turned(
             "The certificate or the authority's certificate can't be read.",

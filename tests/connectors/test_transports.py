@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -39,7 +40,9 @@ def taken(
 
 
 @pytest.fixture
-def places(tmp_path: Path, web: Web) -> dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
+def places(
+    tmp_path: Path, web: Web, postgres_url: str
+) -> dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
     web.files["/a.csv"] = b"a,b\n1,2\n"
@@ -48,8 +51,14 @@ def places(tmp_path: Path, web: Web) -> dict[str, tuple[dict[str, Any], tuple[st
     for limit in (10, 1000):
         query = f"limit={limit}&match%5Bversion%5D=all"
         web.files[f"/taxii/collections/c/objects/?{query}"] = b'{"objects": [{"type": "x", "id": "x--1"}]}'
+    database = urlsplit(postgres_url)
+    postgres = {
+        "host": database.hostname, "port": database.port, "database": "postgres", "username": database.username,
+        "password": database.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
+    }  # fmt: skip
     return {
         "folder": ({"path": str(tmp_path / "in"), "settle_seconds": 0}, (), (str(tmp_path),)),
+        "postgres": (postgres, ("127.0.0.1",), ()),
         "paste": ({"text": "a,b\n1,2\n"}, (), ()),
         "sample": ({"sample": "indicators"}, (), ()),
         "taxii": ({"url": f"{web.address}/taxii/"}, ("127.0.0.1",), ()),

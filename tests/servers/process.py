@@ -105,6 +105,11 @@ def once(run: Path, name: str, start: Callable[[Path], Running]) -> str:
         return url
 
 
+def stop(running: Running) -> None:
+    """Kill one server that a test started for itself."""
+    _signal(running.pid, signal.SIGKILL)
+
+
 def stop_all(run: Path, seconds: float = 10) -> None:
     """Stop every server that `once` started in this test run and remove their folders."""
     pids = [json.loads(record.read_text())["pid"] for record in run.glob("*.json")]

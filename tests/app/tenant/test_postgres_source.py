@@ -1,0 +1,45 @@
+"""A PostgreSQL table as a source: read into the store, and after that only what changed."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import psycopg
+
+from app.client import Client
+from app.tenant.desk import Desk
+
+
+def test_a_table_is_read_whole_and_then_only_what_changed(
+    client: Client, desk: Desk, postgres_url: str
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    parts = urlsplit(postgres_url)
+    config = {
+        "host": parts.hostname, "port": parts.port, "database": "postgres", "username": parts.username,
+        "password": parts.password, "tls": "disable", "table": "partner.blocklist", "cursor": "updated_at", "overlap": 0,
+    }  # fmt: skip
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as database:
+        database.execute(
+            """DROP SCHEMA IF EXISTS partner CASCADE; CREATE SCHEMA partner;
+            CREATE TABLE partner.blocklist (indicator text, confidence int, updated_at timestamptz);
+            INSERT INTO partner.blocklist SELECT '203.0.113.' || i, i, timestamptz '2026-01-01Z' + i * interval '1 day'
+                FROM generate_series(1, 50) i"""
+        )
+        made = client.create_source(connector="postgres", config=config, name="Partner")
+        assert str(parts.password) not in made.model_dump_json()
+        [suggested, *_] = client.suggest(made.source.id, "indicator").suggestions
+        saved = client.create_pipeline(name="Partner", source=made.source.id, mappings=[suggested.mapping])
+
+        first = client.wait_run(client.start_run(saved.pipeline.id).run).ledger
+        assert (first.read, first.inserted) == (50, 50)
+
+        database.execute(
+            """UPDATE partner.blocklist SET confidence = 99, updated_at = '2026-06-01Z' WHERE confidence = 7;
+            INSERT INTO partner.blocklist VALUES ('198.51.100.1', 1, '2026-06-02Z')"""
+        )
+        again = client.wait_run(client.start_run(saved.pipeline.id).run).ledger
+        assert (again.inserted, again.updated) == (1, 1)
+        assert again.read <= 3
+        assert client.records("indicator").total == 51
+        database.execute("DROP SCHEMA partner CASCADE")
