@@ -135,6 +135,9 @@ TABLE: tuple[Entry, ...] = (
         GET                /pipelines/{id}/versions/{version}
         GET                /pipelines/{id}/export
         GET                /pipelines/{id}/lineage
+        GET                /templates
+        GET                /templates/{id}
+        GET                /templates/{id}/versions
         GET                /drafts
         GET                /drafts/{subject}
         POST               /drafts/{subject}/here
@@ -182,6 +185,7 @@ TABLE: tuple[Entry, ...] = (
         POST               /rules/offers
         POST               /rules/try
         POST               /impact
+        POST               /templates/{id}/apply
         PUT,DELETE         /drafts/{subject}
         POST               /drafts/{subject}/undo
         POST               /drafts/{subject}/redo
@@ -205,6 +209,8 @@ TABLE: tuple[Entry, ...] = (
         POST               /pipelines
         PUT,DELETE         /pipelines/{id}
         POST               /pipelines/import
+        POST               /templates
+        PUT,DELETE         /templates/{id}
         POST               /runs/{run}/undo
     """),
     *_entries("tenant", Permission.AUDIT, """

@@ -127,4 +127,4 @@ def _read(cursor: DuckDBPyConnection, rest: str, values: list[Any]) -> list[Draf
         f"FROM store.spire.drafts d {rest}",
         values,
     ).fetchall()
-    return [Draft(*row[:6], json.loads(row[6])) for row in rows]
+    return [Draft(*[*row[:6], json.loads(row[6])]) for row in rows]

@@ -35,6 +35,7 @@ from app.tenant.routes import (
     sources,
     standing,
     targets,
+    templates,
     uploads,
 )
 from app.tenant.version import installed
@@ -51,7 +52,7 @@ THREADS = 64
 ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
-    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, queries, audit, ingest, drafts,
+    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, queries, audit, ingest, drafts, templates,
     standing,
 )  # fmt: skip
 
