@@ -105,6 +105,12 @@ def all_latest(cursor: DuckDBPyConnection, kind: str) -> list[Definition]:
     )
 
 
+def revision(cursor: DuckDBPyConnection) -> int:
+    """How many versions there are of everything: it grows with every change, so an equal one means no change."""
+    row = cursor.execute("SELECT count(*) FROM store.spire.definitions").fetchone()
+    return int(row[0]) if row else 0
+
+
 def _latest(cursor: DuckDBPyConnection, kind: str, id: str) -> Definition | None:
     found = _read(cursor, "kind = ? AND id = ? ORDER BY version DESC LIMIT 1", [kind, id])
     return found[0] if found else None

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.settings import Settings
+from app.tenant.remembered import Remembered
 from connectors import payloads_of
 from engine.model import Pipeline, Source, TargetModel
 from engine.ports import Cursor, Payload, Segment
@@ -39,7 +40,7 @@ class Live:
 class Desk:
     """One open tenant: its store, landing zone and keys. `working` marks the time a run takes, `pausing`
     that it will be taken up again. `present` knows who has which draft open, and since when nothing was heard.
-    `rehearsals` are its last dry runs, by number.
+    `rehearsals` are its last dry runs, by number; `answers` what was worked out and still holds.
 
     Once `closing` is set, runs stop after their batch and stay to be resumed.
     """
@@ -56,6 +57,7 @@ class Desk:
     rehearsals: dict[int, Any] = field(default_factory=dict)
     closing: threading.Event = field(default_factory=threading.Event)
     present: dict[str, dict[str, datetime]] = field(default_factory=dict)
+    answers: Remembered = field(default_factory=Remembered)
 
 
 def targets(desk: Desk) -> dict[str, TargetModel]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from app.tenant import comparing, following, journal, offering, ruling, suggesting, trying, valuing
+from app.tenant.answering import answered
 from app.tenant.caller import Here, Who
 from app.tenant.desk import source
 from app.tenant.schemas.chains import FieldRequest, Offers, Readings, ReadingsRequest, Trace, TraceRequest
@@ -25,18 +26,20 @@ from storage.audit import ActionKind
 router = APIRouter(tags=["mappings"])
 
 
-@router.post("/suggest")
-def suggest(body: SuggestRequest, desk: Here, who: Who) -> Suggestions:
+@router.post("/suggest", response_model=Suggestions)
+def suggest(body: SuggestRequest, desk: Here, who: Who) -> Response:
     """Mappings for a source, every pair with its score, its reasons and the runner-up."""
     journal.note(desk, who, ActionKind.READ, "mapping.suggested", body.source)
-    return suggesting.suggestions(desk, source(desk, body.source), body.target)
+    read = source(desk, body.source)
+    return answered(desk, "suggest", read, body, lambda: suggesting.suggestions(desk, read, body.target))
 
 
-@router.post("/preview")
-def preview(body: PreviewRequest, desk: Here, who: Who) -> MappingPreview:
+@router.post("/preview", response_model=MappingPreview)
+def preview(body: PreviewRequest, desk: Here, who: Who) -> Response:
     """What mappings make of a sample: output beside input, and why a row would be rejected."""
     journal.note(desk, who, ActionKind.READ, "mapping.previewed", body.source)
-    return trying.preview(desk, source(desk, body.source), body.mappings, body.rows)
+    read = source(desk, body.source)
+    return answered(desk, "preview", read, body, lambda: trying.preview(desk, read, body.mappings, body.rows))
 
 
 @router.post("/impact")
@@ -46,53 +49,84 @@ def impact(body: ImpactRequest, desk: Here, who: Who) -> Impact:
     return trying.compare(desk, body.pipeline, body.mappings, body.examples)
 
 
-@router.post("/trace")
-def trace(body: TraceRequest, desk: Here, who: Who) -> Trace:
+@router.post("/trace", response_model=Trace)
+def trace(body: TraceRequest, desk: Here, who: Who) -> Response:
     """A field's value after every step, in one row, and how many rows of a sample each step changes or fails."""
     journal.note(desk, who, ActionKind.READ, "mapping.traced", body.source)
-    return following.follow(
-        desk, source(desk, body.source), body.mappings, body.at, body.field, body.rows, body.line
+    read = source(desk, body.source)
+    return answered(
+        desk,
+        "trace",
+        read,
+        body,
+        lambda: following.follow(desk, read, body.mappings, body.at, body.field, body.rows, body.line),
     )
 
 
-@router.post("/offers")
-def offers(body: FieldRequest, desk: Here, who: Who) -> Offers:
+@router.post("/offers", response_model=Offers)
+def offers(body: FieldRequest, desk: Here, who: Who) -> Response:
     """What could come next in a field's chain, and what would mend the rows that fail at it."""
     journal.note(desk, who, ActionKind.READ, "mapping.offered", body.source)
-    return offering.offers(desk, source(desk, body.source), body.mappings, body.at, body.field, body.rows)
-
-
-@router.post("/readings")
-def readings(body: ReadingsRequest, desk: Here, who: Who) -> Readings:
-    """How real values read under different chains: day first or month first, for one."""
-    journal.note(desk, who, ActionKind.READ, "mapping.read", body.source)
-    return offering.readings(
-        desk, source(desk, body.source), body.target, body.field, body.origin, body.choices
+    read = source(desk, body.source)
+    return answered(
+        desk,
+        "offers",
+        read,
+        body,
+        lambda: offering.offers(desk, read, body.mappings, body.at, body.field, body.rows),
     )
 
 
-@router.post("/values")
-def values(body: ValuesRequest, desk: Here, who: Who) -> Values:
+@router.post("/readings", response_model=Readings)
+def readings(body: ReadingsRequest, desk: Here, who: Who) -> Response:
+    """How real values read under different chains: day first or month first, for one."""
+    journal.note(desk, who, ActionKind.READ, "mapping.read", body.source)
+    read = source(desk, body.source)
+    return answered(
+        desk,
+        "readings",
+        read,
+        body,
+        lambda: offering.readings(desk, read, body.target, body.field, body.origin, body.choices),
+    )
+
+
+@router.post("/values", response_model=Values)
+def values(body: ValuesRequest, desk: Here, who: Who) -> Response:
     """The distinct values that reach a step of a field's chain, what each becomes, and near-duplicates."""
     journal.note(desk, who, ActionKind.READ, "mapping.valued", body.source)
-    return valuing.values(
-        desk, source(desk, body.source), body.mappings, body.at, body.field,
-        step=body.step, whole=body.all, rows=body.rows, most=body.most,
+    read = source(desk, body.source)
+    return answered(
+        desk, "values", read, body,
+        lambda: valuing.values(
+            desk, read, body.mappings, body.at, body.field,
+            step=body.step, whole=body.all, rows=body.rows, most=body.most,
+        ),
     )  # fmt: skip
 
 
-@router.post("/rules/offers")
-def rule_offers(body: RulesRequest, desk: Here, who: Who) -> RuleOffers:
+@router.post("/rules/offers", response_model=RuleOffers)
+def rule_offers(body: RulesRequest, desk: Here, who: Who) -> Response:
     """Rules that a sample's values speak for, each with how many rows it would catch now."""
     journal.note(desk, who, ActionKind.READ, "rules.offered", body.source)
-    return ruling.offers(desk, source(desk, body.source), body.mappings, body.at, body.rows)
+    read = source(desk, body.source)
+    return answered(
+        desk, "rules", read, body, lambda: ruling.offers(desk, read, body.mappings, body.at, body.rows)
+    )
 
 
-@router.post("/rules/try")
-def try_rules(body: TryRules, desk: Here, who: Who) -> Judgement:
+@router.post("/rules/try", response_model=Judgement)
+def try_rules(body: TryRules, desk: Here, who: Who) -> Response:
     """How rules would fare on a sample, in place of those the mapping has, with rows they catch."""
     journal.note(desk, who, ActionKind.READ, "rules.tried", body.source)
-    return ruling.judge(desk, source(desk, body.source), body.mappings, body.at, body.rules, body.rows)
+    read = source(desk, body.source)
+    return answered(
+        desk,
+        "judgement",
+        read,
+        body,
+        lambda: ruling.judge(desk, read, body.mappings, body.at, body.rules, body.rows),
+    )
 
 
 @router.post("/difference")

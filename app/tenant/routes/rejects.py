@@ -312,6 +312,14 @@ def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *
         reason=cause.reason, limit=proposing.TRIED,
     )  # fmt: skip
     alike = [reject for reject in alike if reject.field == cause.field]
+    with desk.store.cursor() as cursor:
+        revision = definitions.revision(cursor)
+    marks = tuple((reject.id, reject.fixed) for reject in alike)
+    key = ("cause", cause, run, pipeline_id, propose, revision, marks)
+    return desk.answers.once(key, lambda: _looked_at(desk, cause, alike, propose))
+
+
+def _looked_at(desk: Desk, cause: Cause, alike: Sequence[Reject], propose: bool) -> CauseView:
     view = CauseView(
         rule=cause.rule,
         field=cause.field,

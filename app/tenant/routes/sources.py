@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from app.problems import Problem
 from app.tenant import defining, journal, reading
+from app.tenant.answering import answered
 from app.tenant.caller import Caller, Here, Who
 from app.tenant.defining import slug, unused, version_of
 from app.tenant.desk import Desk, source
@@ -115,32 +116,33 @@ def _unused_by_pipelines(desk: Desk, id: str) -> None:
             raise InUse(f"Pipeline {pipeline.id} reads {id}.", action="Delete the pipeline first.")
 
 
-@router.get("/sources/{id}/preview")
-def preview(
-    id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100
-) -> SourcePreview:
+@router.get("/sources/{id}/preview", response_model=SourcePreview)
+def preview(id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> Response:
     """The first rows with their line numbers, what could not be read, and how the lines add up."""
     journal.note(desk, who, ActionKind.READ, "source.previewed", id)
-    return reading.preview(desk, source(desk, id), limit)
+    read = source(desk, id)
+    return answered(desk, "first-rows", read, str(limit), lambda: reading.preview(desk, read, limit))
 
 
-@router.get("/sources/{id}/sample")
-def sample(id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> SourcePreview:
+@router.get("/sources/{id}/sample", response_model=SourcePreview)
+def sample(id: str, desk: Here, who: Who, limit: Annotated[int, Query(ge=1, le=5000)] = 100) -> Response:
     """Rows worth seeing: rare values, the longest, the empty, and likely rejects before ordinary ones."""
     journal.note(desk, who, ActionKind.READ, "source.sampled", id)
-    return reading.sampled(desk, source(desk, id), limit)
+    read = source(desk, id)
+    return answered(desk, "sample", read, str(limit), lambda: reading.sampled(desk, read, limit))
 
 
-@router.get("/sources/{id}/profile")
+@router.get("/sources/{id}/profile", response_model=SourceProfile)
 def profile(
     id: str,
     desk: Here,
     who: Who,
     whole: Annotated[bool, Query(description="All rows, however many.")] = False,
-) -> SourceProfile:
+) -> Response:
     """What each column holds: type with evidence, nulls, distinct, top values, masks, outliers."""
     journal.note(desk, who, ActionKind.READ, "source.profiled", id)
-    return reading.profiled(desk, source(desk, id), reading.ALL if whole else reading.SAMPLE_ROWS)
+    read, most = source(desk, id), reading.ALL if whole else reading.SAMPLE_ROWS
+    return answered(desk, "profile", read, str(most), lambda: reading.profiled(desk, read, most))
 
 
 @router.post("/sources/{id}/rows")
