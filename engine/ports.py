@@ -58,7 +58,7 @@ class Chunk:
     physical position of row i in the source (1-based), or row i stands at `first_line + i` where
     `lines` is None. `raw(i)` gives a row's bytes as they stood in the source. `read` is what the piece
     physically holds: rows + faults. `columns` are the CSV's columns in order; `delimiter`, `quote`
-    and `escape` its dialect.
+    and `escape` its dialect. `longest` is the length of the longest row in bytes, 0 where nobody looked.
 
     A reader may take rows at their word where the database would stumble over any that is none:
     `prove`, where there is one, looks at every row and gives the piece as it really is. Whoever reads
@@ -77,6 +77,7 @@ class Chunk:
     escape: str = '"'
     raw: Callable[[Sequence[int]], list[bytes]] = field(default=lambda rows: [b"" for _ in rows])
     end: int = 0
+    longest: int = 0
     prove: Callable[[], Chunk] | None = None
 
     @property

@@ -14,6 +14,7 @@ from engine.ports import Chunk
 
 RAW = "_raw"
 _PLAIN_OBJECT = 16 << 20
+_SHORT_OBJECT = 1 << 20  # DuckDB reads through a buffer of twice the longest object
 
 
 def identifier(name: str) -> str:
@@ -43,7 +44,8 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
         picked = [f"{identifier((f.path or (f.name,))[0])} AS {identifier(f.name)}" for f in fields]
         return f"SELECT {_list(picked, count)} FROM read_csv({literal(place)}, {options})"
     if chunk.kind == "lines":
-        where = f"{literal(place)}, maximum_object_size={max(_PLAIN_OBJECT, _longest(chunk))}"
+        most = max(_SHORT_OBJECT, chunk.longest) if chunk.longest else max(_PLAIN_OBJECT, _longest(chunk))
+        where = f"{literal(place)}, maximum_object_size={most}"
         if chunk.prove is not None and _flat(fields):
             columns = ", ".join(f"{literal(f.name)}: 'VARCHAR'" for f in fields)
             relation = f"read_json({where}, format='newline_delimited', columns={{{columns}}})"

@@ -70,6 +70,8 @@ class Store:
                 "threads": 1,
                 "memory_limit": memory,
                 "preserve_insertion_order": False,
+                # What a dropped table held goes back to the system, not only what 512 MB of them held.
+                "allocator_bulk_deallocation_flush_threshold": "16MB",
                 "temp_directory": str(scratch),
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
+from itertools import count
+from typing import Any, BinaryIO
 
 from app.tenant.desk import Desk, Live, arriving, pipeline, received, source, targets
 from connectors.formats import reader
@@ -90,23 +91,36 @@ class Intake:
     def _chunks(self, number: int, segment: Segment, after: Cursor | None, done: int) -> Iterator[Placed]:
         last = -1
         with self.desk.landing.open(segment) as stream:
-            chunks = enumerate(reader(self.shape).read(stream, self.shape, CHUNK_BYTES))
-            ahead = self._next(chunks)
-            while ahead is not None:
-                i, chunk = ahead
-                ahead = self._next(chunks)
-                if ahead is None and after is not None:
-                    self.reached[number, i] = after
-                self.progress.share = stream.tell() / segment.size if segment.size else None
+            chunks = self._read(stream)
+            for i, chunk in chunks if after is None else self._to_the_end(chunks, number, after):
+                self.progress.share = (
+                    (reached if ahead else segment.size) / segment.size if segment.size else None
+                )
                 if i >= done:
                     yield Placed(number, i, chunk)
                 last = i
         if last < 0 and after is not None:
             runs.keep_cursor(self.desk.store, self.pipeline, after, self.run, self.desk.now())
 
-    def _next(self, chunks: Iterator[tuple[int, Chunk]]) -> tuple[int, Chunk] | None:
-        with self.progress.timed("read"):
-            return next(chunks, None)
+    def _read(self, stream: BinaryIO) -> Iterator[tuple[int, Chunk]]:
+        chunks = iter(reader(self.shape).read(stream, self.shape, CHUNK_BYTES))
+        for i in count():
+            with self.progress.timed("read"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield i, chunk
+
+    def _to_the_end(
+        self, chunks: Iterator[tuple[int, Chunk]], number: int, after: Cursor
+    ) -> Iterator[tuple[int, Chunk]]:
+        """The chunks, one read ahead: the cursor commits with the last, which must be known before it leaves."""
+        ahead = next(chunks, None)
+        while ahead is not None:
+            this, ahead = ahead, next(chunks, None)
+            if ahead is None:
+                self.reached[number, this[0]] = after
+            yield this
 
     def cursor(self, segment: int, chunk: int) -> Cursor | None:
         return self.reached.get((segment, chunk))

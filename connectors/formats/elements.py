@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 
-from connectors.formats.json_lines import ends_escaped, unescaped_quotes
+from connectors.formats.json_lines import ends_escaped, steps_of, unescaped_quotes
 from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES, Damaged
-from connectors.formats.lines import bom, fill
+from connectors.formats.lines import Bytes, bom, fill, filled, places
 
 Path = tuple[str, ...]
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"\s*:\s*$', re.DOTALL)
@@ -24,6 +24,8 @@ _KEY_REACH = 512
 _BLANKS = b" \t\r\n"
 _STRAYS = 1000
 _NONE = np.zeros(0, np.int64)
+_LONGEST_GAP = 64
+_IS_BLANK = np.isin(np.arange(256), list(_BLANKS))
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,25 @@ class Piece:
 class Batch:
     """Elements `data[starts[i]:stops[i]]` of one block. `bad` says of some why they are no rows."""
 
-    data: bytes
+    data: bytearray
     starts: np.ndarray
     stops: np.ndarray
     bad: dict[int, str] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
     end: int = 0
+    # where line ends were made blanks in `data`, and what stood there
+    blanked: np.ndarray = field(default_factory=lambda: _NONE)
+    before: np.ndarray = field(default_factory=lambda: _NONE)
+
+    def element(self, index: int) -> bytes:
+        """An element as it stood in the source."""
+        start, stop = int(self.starts[index]), int(self.stops[index])
+        first, last = np.searchsorted(self.blanked, [start, stop])
+        if first == last:
+            return bytes(memoryview(self.data)[start:stop])
+        text = self.data[start:stop]
+        np.frombuffer(text, np.uint8)[self.blanked[first:last] - start] = self.before[first:last]
+        return bytes(text)
 
 
 def batches(
@@ -54,12 +69,12 @@ def batches(
     head = fill(stream, 4)
     mark, _ = bom(head)
     cutter = _Cutter(path, nesting, longest, mark)
-    carry = head[mark:]
+    carry, seen = head[mark:], 0
     while True:
-        fresh = fill(stream, size)
-        last = len(fresh) < size
-        batch = cutter.feed(carry + fresh if carry else fresh, last)
-        carry = b""
+        data = filled(stream, carry, size)
+        last = len(data) < len(carry) + size
+        batch = cutter.feed(data, seen, last)
+        carry, seen = cutter.held, len(cutter.held)
         if len(batch.starts) or batch.pieces:
             yield batch
         if last:
@@ -84,22 +99,15 @@ class _Cutter:
         self.head_at = 0
         self.lists = 0
 
-    def feed(self, fresh: bytes, last: bool) -> Batch:
-        """Cut the next bytes; `last` says that nothing follows."""
-        data = self.held + fresh if self.held else fresh
-        base = len(self.held)
-        units = np.frombuffer(fresh, np.uint8)
-        quotes = unescaped_quotes(units, fresh, self.escaped)
-        low = units | 32
-        marks = np.flatnonzero((low == 123) | (low == 125))
+    def feed(self, data: bytearray, begin: int, last: bool) -> Batch:
+        """Cut a block, of which all before `begin` was `held` of the one before; `last`: nothing follows."""
+        quotes = unescaped_quotes(data, begin, self.escaped)
+        marks = places(data, *b"{[}]", begin=begin)
         marks = marks[((np.searchsorted(quotes, marks) & 1) == 1) == self.in_string]
-        steps = np.where(low[marks] == 123, 1, -1)
-        marks, steps, after = self._without_strays(marks, steps)
-        torn = self._torn(fresh, units, quotes) + base
-        batch = self._cut(data, marks + base, steps, after, torn)
-        if fresh:
-            self.escaped = ends_escaped(fresh, self.escaped)
-            self.in_string ^= bool(len(quotes) & 1)
+        marks, steps, after = self._without_strays(marks, steps_of(data, marks))
+        batch = self._cut(data, marks, steps, after, self._torn(data, begin, quotes))
+        self.escaped = ends_escaped(data, begin, self.escaped)
+        self.in_string ^= bool(len(quotes) & 1)
         self.depth = int(after[-1]) if len(after) else self.depth
         if last:
             self._end(batch)
@@ -118,15 +126,13 @@ class _Cutter:
             marks, steps = np.delete(marks, stray), np.delete(steps, stray)
         raise Damaged(f"more than {_STRAYS} brackets close nothing, near byte {self.offset:,}")
 
-    def _torn(self, fresh: bytes, units: np.ndarray, quotes: np.ndarray) -> np.ndarray:
+    def _torn(self, data: bytearray, begin: int, quotes: np.ndarray) -> np.ndarray:
         """Line ends inside strings, which JSON forbids."""
-        if b"\n" not in fresh and b"\r" not in fresh:
-            return _NONE
-        at = np.flatnonzero((units == 10) | (units == 13))
+        at = _line_ends(data, begin)
         return at[((np.searchsorted(quotes, at) & 1) == 1) != self.in_string]
 
     def _cut(
-        self, data: bytes, marks: np.ndarray, steps: np.ndarray, after: np.ndarray, torn: np.ndarray
+        self, data: bytearray, marks: np.ndarray, steps: np.ndarray, after: np.ndarray, torn: np.ndarray
     ) -> Batch:
         batch = Batch(data, _NONE, _NONE)
         opening = steps > 0
@@ -149,7 +155,9 @@ class _Cutter:
         self._hold(data, begin)
         return batch
 
-    def _walk(self, data: bytes, marks: np.ndarray, opening: np.ndarray, after: np.ndarray, at: int) -> int:
+    def _walk(
+        self, data: bytearray, marks: np.ndarray, opening: np.ndarray, after: np.ndarray, at: int
+    ) -> int:
         """Follow the opening brackets above the list; the mark that opens the list, or -1."""
         path = self.path or ()
         reach = len(path)
@@ -184,10 +192,10 @@ class _Cutter:
                 flaws[0] = self.flaw
         whole = len(stops)
         deep = marks[after > self.level + self.nesting]
-        for places, flaw in ((torn, "a line end inside a string"), (deep, self._deep())):
-            for element in np.unique(np.searchsorted(starts, places, "right") - 1).tolist():
-                if 0 <= element < whole and places[0] < stops[element]:
-                    inside = (places >= starts[element]) & (places < stops[element])
+        for spots, flaw in ((torn, "a line end inside a string"), (deep, self._deep())):
+            for element in np.unique(np.searchsorted(starts, spots, "right") - 1).tolist():
+                if 0 <= element < whole and spots[0] < stops[element]:
+                    inside = (spots >= starts[element]) & (spots < stops[element])
                     if inside.any():
                         flaws[element] = flaw
                 elif element >= whole and element < len(starts):
@@ -228,10 +236,9 @@ class _Cutter:
         if self.opened >= 0:  # the gap before an element that was already open has been seen
             froms, tos = froms[1:], tos[1:]
             first += 1
-        sure = (tos - froms == 1) & (units[np.minimum(froms, len(units) - 1)] == 44) & (wanted == b",")
-        sure |= (tos == froms) & (wanted == b"")
+        sure = _only(units, froms, tos, wanted)
         for index in np.flatnonzero(~sure).tolist():
-            gap = data[int(froms[index]) : int(tos[index])].strip(_BLANKS)
+            gap = bytes(data[int(froms[index]) : int(tos[index])]).strip(_BLANKS)
             if gap in (wanted, b""):
                 continue
             for value in _scalars(gap):
@@ -239,17 +246,18 @@ class _Cutter:
                     Piece(first + index - (self.head is not None), value, "not a JSON object")
                 )
 
-    def _hold(self, data: bytes, begin: int) -> None:
+    def _hold(self, data: bytearray, begin: int) -> None:
         """Keep what the next block needs."""
         keep = begin if self.inside else max(0, len(data) - _KEY_REACH)
         if self.opened >= 0:
             keep = self.opened
             if len(data) - keep > self.longest:
                 if self.head is None:
-                    self.head, self.head_at = data[keep : keep + KEPT_OF_A_FAULT], self.offset + keep
+                    self.head = bytes(data[keep : keep + KEPT_OF_A_FAULT])
+                    self.head_at = self.offset + keep
                 keep = len(data)
             self.opened = 0
-        self.held = data[keep:]
+        self.held = bytes(memoryview(data)[keep:])
         self.offset += keep
 
     def _end(self, batch: Batch) -> None:
@@ -293,23 +301,41 @@ def _scalars(gap: bytes) -> list[bytes]:
         return [inner[:KEPT_OF_A_FAULT]]
 
 
-def as_lines(batch: Batch) -> bytes | bytearray:
-    """The elements one a line: line ends inside become blanks, everything else stays as it is."""
-    starts, stops = batch.starts, batch.stops
+def _only(units: np.ndarray, froms: np.ndarray, tos: np.ndarray, mark: bytes) -> np.ndarray:
+    """Flags on the short stretches that hold nothing but the mark, first of all, and blanks."""
+    lengths = tos - froms
+    sure = (lengths >= len(mark)) & (lengths <= _LONGEST_GAP)
+    for at in range(int(lengths[sure].max(initial=0))):
+        here = np.flatnonzero(sure & (lengths > at))
+        found = units[froms[here] + at]
+        sure[here] = found == mark[at] if at < len(mark) else _IS_BLANK[found]
+    return sure
+
+
+def as_lines(batch: Batch) -> Bytes | memoryview:
+    """The elements one a line: line ends inside become blanks, everything else stays as it is.
+
+    Where there is room between elements the batch's own bytes are changed, and it notes what they were.
+    """
+    data, starts, stops = batch.data, batch.starts, batch.stops
     if not len(starts):
         return b""
     gaps = starts[1:] - stops[:-1]
-    begin, end = int(starts[0]), int(stops[-1])
-    if len(gaps) and (gaps.min() < 1 or gaps.max() > 64):
-        pieces = [batch.data[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+    if len(gaps) and (gaps.min() < 1 or gaps.max() > _LONGEST_GAP):
+        pieces = [data[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
         return b"\n".join(p.replace(b"\n", b" ").replace(b"\r", b" ") for p in pieces) + b"\n"
-    text = bytearray(memoryview(batch.data)[begin:end])
-    text += b"\n"
-    units = np.frombuffer(text, np.uint8)[:-1]
-    if b"\n" in batch.data or b"\r" in batch.data:
-        units[(units == 10) | (units == 13)] = 32
-    froms = stops[:-1] - begin
+    units = np.frombuffer(data, np.uint8)
+    batch.blanked = _line_ends(data)
+    batch.before = units[batch.blanked]
+    units[batch.blanked] = 32
+    froms = stops[:-1]
     units[froms] = 10
     for step in range(1, int(gaps.max(initial=0))):
         units[froms[gaps > step] + step] = 32
-    return text
+    return memoryview(data)[int(starts[0]) : int(stops[-1])]
+
+
+def _line_ends(data: bytearray, begin: int = 0) -> np.ndarray:
+    if data.find(b"\n", begin) < 0 and data.find(b"\r", begin) < 0:
+        return _NONE
+    return places(data, 10, 13, begin=begin)

@@ -79,8 +79,8 @@ def sampled(stream: BinaryIO, path: Path | None, limit: int = _SAMPLE) -> list[d
     stream.seek(0)
     found: list[dict[str, Any]] = []
     for looked, batch in enumerate(batches(stream, path, 1 << 20)):
-        for a, b in zip(batch.starts[:limit].tolist(), batch.stops[:limit].tolist(), strict=True):
-            value = loads(batch.data[a:b])
+        for index in range(min(limit, len(batch.starts))):
+            value = loads(batch.element(index))
             if isinstance(value, dict):
                 found.append(value)
         if len(found) >= limit or looked >= 15:
@@ -141,17 +141,21 @@ def _chunk(batch: Batch, passed: int) -> Chunk:
     return _proven(batch, passed, data, bad)
 
 
-def _proven(batch: Batch, passed: int, data: Bytes, bad: dict[int, str]) -> Chunk:
+def _proven(batch: Batch, passed: int, data: Bytes | memoryview, bad: dict[int, str]) -> Chunk:
     if not bad and all_objects(data, len(batch.starts)):
         return _laid_out(batch, passed, data, bad)
     for index in range(len(batch.starts)):
-        if index not in bad and (why := reason(_element(batch, index))):
+        if index not in bad and (why := reason(batch.element(index))):
             bad[index] = why
     return _laid_out(batch, passed, data, bad)
 
 
 def _laid_out(
-    batch: Batch, passed: int, data: Bytes, bad: dict[int, str], prove: Callable[[], Chunk] | None = None
+    batch: Batch,
+    passed: int,
+    data: Bytes | memoryview,
+    bad: dict[int, str],
+    prove: Callable[[], Chunk] | None = None,
 ) -> Chunk:
     """The batch as a chunk: `data` has its elements one a line, of which the `bad` ones are faults."""
     count = len(batch.starts)
@@ -159,28 +163,28 @@ def _laid_out(
     mask[list(bad)] = False
     before = np.array([piece.before for piece in batch.pieces], np.int64)
     place = np.arange(count) + np.searchsorted(np.sort(before), np.arange(count), "right") + passed + 1
-    faults = [Fault(int(place[i]), _element(batch, i)[:KEPT_OF_A_FAULT], why) for i, why in bad.items()]
+    faults = [Fault(int(place[i]), batch.element(i)[:KEPT_OF_A_FAULT], why) for i, why in bad.items()]
     ordered = sorted(batch.pieces, key=lambda piece: piece.before)
     faults += [Fault(p.before + n + passed + 1, p.data, p.reason) for n, p in enumerate(ordered)]
     rows = np.flatnonzero(mask)
     places = place[rows]
 
     def raw(wanted: Sequence[int]) -> list[bytes]:
-        return [_element(batch, int(rows[i])) for i in wanted]
+        return [batch.element(int(rows[i])) for i in wanted]
 
+    if bad:
+        text = bytes(data)
+        data = kept(text, lines_of(text), mask)
     straight = not len(rows) or int(places[-1]) - int(places[0]) == len(rows) - 1
     return Chunk(
         kind="lines",
-        data=kept(data, lines_of(data), mask) if bad else data,
+        data=data,
         rows=len(rows),
         first_line=int(places[0]) if len(rows) else passed + 1,
         lines=None if straight else places,
         faults=tuple(sorted(faults, key=lambda fault: fault.line)),
         raw=raw,
         end=batch.end,
+        longest=int((batch.stops - batch.starts)[rows].max(initial=0)) + 1,
         prove=prove,
     )
-
-
-def _element(batch: Batch, index: int) -> bytes:
-    return batch.data[int(batch.starts[index]) : int(batch.stops[index])]

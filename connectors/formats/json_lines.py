@@ -14,14 +14,14 @@ import numpy as np
 import orjson
 
 from connectors.formats.limits import FIELDS, NESTING, OBJECT_BYTES
-from connectors.formats.lines import Lines
+from connectors.formats.lines import Bytes, Lines, places
 from engine.model import SourceField
 
 _LOCK = threading.Lock()
 
 
 @contextmanager
-def memory(data: bytes | bytearray | memoryview) -> Iterator[str]:
+def memory(data: Bytes | memoryview) -> Iterator[str]:
     """The bytes as a path DuckDB can open; nothing reaches a disk."""
     handle = os.memfd_create("spire-format", os.MFD_CLOEXEC)
     try:
@@ -46,7 +46,7 @@ def parser() -> duckdb.DuckDBPyConnection:
         return _engine().cursor()
 
 
-def all_objects(data: bytes | bytearray, count: int) -> bool:
+def all_objects(data: Bytes | memoryview, count: int) -> bool:
     """Whether the data is exactly `count` lines, each one JSON object."""
     if not count:
         return True
@@ -89,10 +89,9 @@ def _named(value: object) -> str:
     return {list: "list", str: "string", bool: "boolean"}.get(type(value), "number")
 
 
-def too_deep(data: bytes | bytearray, lines: Lines) -> np.ndarray:
+def too_deep(data: Bytes, lines: Lines) -> np.ndarray:
     """Indices of lines that may be nested too deeply: those with more opening brackets than the limit."""
-    units = np.frombuffer(data, np.uint8)
-    opens = np.flatnonzero((units | 32) == 123)
+    opens = places(data, *b"{[")
     if len(opens) <= NESTING:
         return np.zeros(0, np.int64)
     upto = np.searchsorted(opens, lines.nexts)
@@ -101,41 +100,46 @@ def too_deep(data: bytes | bytearray, lines: Lines) -> np.ndarray:
 
 def depth(line: bytes) -> int:
     """How deeply brackets nest in the line, strings left out."""
-    units = np.frombuffer(line, np.uint8)
-    quotes = unescaped_quotes(units, line)
-    at = np.flatnonzero(((units | 32) == 123) | ((units | 32) == 125))
-    at = at[(np.searchsorted(quotes, at) & 1) == 0]
-    return int(np.cumsum(np.where((units[at] | 32) == 123, 1, -1)).max(initial=0))
+    at = places(line, *b"{[}]")
+    at = at[(np.searchsorted(unescaped_quotes(line), at) & 1) == 0]
+    return int(np.cumsum(steps_of(line, at)).max(initial=0))
 
 
-def unescaped_quotes(units: np.ndarray, data: bytes, escaped: bool = False) -> np.ndarray:
-    """Positions of the quotes that open or close strings. `escaped`: a backslash stood right before."""
-    marks = units == 34
-    if b"\\" in data:
-        slashes = np.flatnonzero(units == 92)
-        cuts = np.flatnonzero(np.diff(slashes) != 1)
-        first = slashes[np.concatenate([[0], cuts + 1])]
-        last = slashes[np.concatenate([cuts, [len(slashes) - 1]])]
-        odd = ((last - first) & 1) == 0
-        if escaped and first[0] == 0:
-            odd[0] = not odd[0]
-        after = last[odd] + 1
-        marks[after[after < len(marks)]] = False
-    if escaped and len(marks) and units[0] == 34:
-        marks[0] = False
-    return np.flatnonzero(marks)
+def steps_of(data: Bytes, brackets: np.ndarray) -> np.ndarray:
+    """1 for each bracket that opens, -1 for each that closes."""
+    return np.where(np.frombuffer(data, np.uint8)[brackets] | 32 == 123, 1, -1)
 
 
-def ends_escaped(data: bytes, escaped: bool) -> bool:
-    """Whether the byte after this data is escaped by a backslash at its end."""
-    count = 0
-    for byte in reversed(data):
-        if byte != 92:
-            break
-        count += 1
-    if count == len(data) and escaped:
-        count += 1
-    return count % 2 == 1
+def unescaped_quotes(data: Bytes, begin: int = 0, escaped: bool = False) -> np.ndarray:
+    """Positions of the quotes that open or close strings, from `begin` on.
+
+    `escaped` says that a backslash stood right before.
+    """
+    quotes = places(data, 34, begin=begin)
+    if escaped and len(quotes) and quotes[0] == begin:
+        quotes = quotes[1:]
+    if data.find(b"\\", begin) < 0:
+        return quotes
+    slashes = places(data, 92, begin=begin)
+    cuts = np.flatnonzero(np.diff(slashes) != 1)
+    first = slashes[np.concatenate([[0], cuts + 1])]
+    last = slashes[np.concatenate([cuts, [len(slashes) - 1]])]
+    odd = ((last - first) & 1) == 0
+    if escaped and first[0] == begin:
+        odd[0] = not odd[0]
+    after = last[odd] + 1
+    found = np.searchsorted(quotes, after)
+    within = found < len(quotes)
+    found, after = found[within], after[within]
+    return np.delete(quotes, found[quotes[found] == after])
+
+
+def ends_escaped(data: Bytes, begin: int, escaped: bool) -> bool:
+    """Whether the byte after this data is escaped by a backslash at its end; `escaped`, whether that at `begin` is."""
+    at = len(data)
+    while at > begin and data[at - 1] == 92:
+        at -= 1
+    return (len(data) - at + (escaped and at == begin)) % 2 == 1
 
 
 def fields_of(objects: Sequence[dict[str, Any]], first: Sequence[str] = ()) -> tuple[SourceField, ...]:

@@ -79,8 +79,8 @@ class Misp:
     def _sample(self, stream: BinaryIO, path: Path | None, options: dict[str, Any]) -> list[Item]:
         rows: list[Item] = []
         for batch in batches(stream, path, HEAD, NESTING, EVENT_BYTES):
-            for a, b in zip(batch.starts.tolist(), batch.stops.tolist(), strict=True):
-                value = loads(batch.data[a:b])
+            for index in range(len(batch.starts)):
+                value = loads(batch.element(index))
                 if not isinstance(value, dict) or not (options.get("of") or _is_document(value)):
                     return []
                 rows += [row for row, _ in rows_of(value, options.get("of", ""))]
@@ -95,10 +95,10 @@ class Misp:
         page = _Page()
         for batch in batches(stream, path_of(shape), chunk_bytes, NESTING, EVENT_BYTES):
             pieces = {n: [p for p in batch.pieces if p.before == n] for n in {p.before for p in batch.pieces}}
-            for index, (a, b) in enumerate(zip(batch.starts.tolist(), batch.stops.tolist(), strict=True)):
+            for index in range(len(batch.starts)):
                 for piece in pieces.pop(index, ()):
                     page.fault(piece.data, piece.reason)
-                text = batch.data[a:b]
+                text = batch.element(index)
                 value = None if index in batch.bad else loads(text)
                 if isinstance(value, dict):
                     for row, source in rows_of(value, kind):
@@ -163,6 +163,7 @@ class _Page:
             faults=tuple(self.faults),
             raw=raw,
             end=end,
+            longest=max(map(len, self.parts), default=0) + 1,
         )
         self._clear()
         return chunk

@@ -128,6 +128,7 @@ def _chunk(
         ),
         raw=_raw(block.data, lines, rows),
         end=block.offset + block.consumed,
+        longest=int((lines.nexts - lines.starts)[rows].max(initial=0)),
         prove=prove,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from connectors.formats.lines import Bytes, Lines
+from connectors.formats.lines import Bytes, Lines, places
 
 _LF, _SPACE = 10, 32
 
@@ -22,13 +22,8 @@ def proven(data: Bytes, lines: Lines, delimiter: int, quote: int, width: int) ->
     if not len(lines):
         return None
     units = np.frombuffer(data, np.uint8)
-    marks = units == _LF
-    if delimiter >= 0:
-        marks |= units == delimiter
     quoted = quote >= 0 and bytes((quote,)) in data
-    if quoted:
-        marks |= units == quote
-    at = np.flatnonzero(marks)
+    at = places(data, _LF, *([delimiter] if delimiter >= 0 else []), *([quote] if quoted else []))
     kinds = units[at]
     if units[-1] != _LF:  # the last line ends with the data
         at = np.append(at, len(data))

@@ -55,6 +55,13 @@ def test_a_list_is_found_at_its_path_in_each_document(size: int) -> None:
     assert objects(read(data, listed(["rows"]), size=size)) == [{"a": 1}, {"b": 2}, {"c": 3}]
 
 
+def test_an_object_over_many_lines_is_one_line_to_the_database_and_keeps_its_bytes() -> None:
+    written = [b'{\r\n "a": 1,\n "b": "x"\r}', b'{"a":\n\n2}', b'{"a":3}']
+    found = read(b"[\n" + b",\r\n".join(written) + b"\n]", listed([]))
+    assert objects(found) == [{"a": 1, "b": "x"}, {"a": 2}, {"a": 3}]
+    assert found.raws == written
+
+
 @pytest.mark.parametrize("size", [3, 1 << 20])
 def test_a_truncated_file_gives_what_is_whole_and_one_fault(size: int) -> None:
     found = read(b'[{"a":1},{"b":2},{"c', listed([]), size=size)
