@@ -1,250 +1,268 @@
-"""Explorer: what is in the store, record by record with its past, in SQL, and as files."""
+"""Explorer: what is in the store, by facet and time, record by record with its past, in SQL, and as files."""
 
 from __future__ import annotations
 
-from html import escape
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
 from app.client import Client
-from app.widgets import access, frame, words
+from app.widgets import access, frame, record, words
+from app.widgets.exports import exporting
+from app.widgets.facets import chips, facet_list
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.output import text_of
+from app.widgets.relations import relations_panel
+from app.widgets.sql import sql
+from app.widgets.timeline import timeline
+from app.widgets.value import value
+from app.widgets.view import PAGE, View, address, of_address, put, show
 
-PAGE = 50
-FORMATS = {
-    "csv": "CSV",
-    "parquet": "Parquet",
-    "json": "JSON",
-    "ndjson": "NDJSON",
-    "stix": "STIX 2.1 bundle",
-    "misp": "MISP event",
-}
-FIRST = ("name", "value", "value_type", "type", "title", "hostname", "email")
+WIDEST = 8
+LONG = 90
 
 
-def exports(target: str, run: int | None) -> None:
-    """Links the browser follows by itself: a file streams from the store, not through this page."""
-    base = f"/api/v1/tenants/{access.tenant()}/export"
-    more = f"&run={run}" if run else ""
-    with st.popover("Export"):
-        for format, title in FORMATS.items():
-            st.link_button(title, f"{base}/{target}?format={format}{more}", width="stretch")
-        st.link_button("Everything as one STIX bundle", f"{base}/all?format=stix{more}", width="stretch")
-
-
-def targets_list(counts: list[Any], target: str) -> None:
+def targets_list(counts: list[Any], view: View) -> None:
     rows = [
-        Row(count.target, [cell(count.title or count.target), figure(count.records)])
-        for count in sorted(counts, key=lambda c: -c.records)
+        Row(
+            c.target,
+            [cell(c.title or c.target), figure(c.records)],
+            href=address(View(c.target, run=view.run)),
+        )
+        for c in sorted(counts, key=lambda c: -c.records)
     ]
     with frame.panel("Target models", key="targets", flush=True):
         chosen = listing(
-            "Target models",
-            [Column(), Column(right=True)],
-            rows,
-            key="target-list",
-            selected=target,
-            height=620,
-        )
+            "Target models", [Column(), Column(right=True)], rows, key="target-list", selected=view.target,
+            height=190, widest=150,
+        )  # fmt: skip
     if chosen.opened:
-        frame.go("explorer", target=chosen.opened, run=frame.asked("run") or None)
+        show(View(chosen.opened, run=view.run))
 
 
-def browse(client: Client, target: str, run: int | None) -> None:
-    search = st.text_input(
-        "Search",
-        value=frame.asked("search"),
-        placeholder="Search in every field",
-        label_visibility="collapsed",
-        key="record-search",
+def searched() -> None:
+    """What was typed goes into the address, and the list begins anew."""
+    view = of_address(frame.asked("target") or st.session_state.get("explored", ""))
+    put(
+        replace(
+            view,
+            search=st.session_state["record-search"].strip(),
+            whole=st.session_state["record-whole"],
+            offset=0,
+        )
     )
-    offset = int(frame.asked("offset") or 0) if search == frame.asked("search") else 0
-    st.query_params["search"] = search
-    found = client.records(target, search=search, run=run, offset=offset, limit=PAGE)
-    filled = [
+
+
+def search_row(view: View, model: Any, filled: list[str], chosen: list[str]) -> None:
+    st.session_state["record-search"], st.session_state["record-whole"] = view.search, view.whole
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.text_input(
+            "Search", placeholder="Search in every text field; hxxp://login[.]example finds http://login.example",
+            label_visibility="collapsed", key="record-search", on_change=searched,
+        )  # fmt: skip
+        st.checkbox("Whole value", key="record-whole", on_change=searched, width="content")
+        with st.popover("Columns", width="content"):
+            columns_picker(view.target, model, filled, chosen)
+
+
+def columns_picker(target: str, model: Any, filled: list[str], chosen: list[str]) -> None:
+    """Which columns this person wants to see of this target model, kept for them."""
+    titles = titles_of(model)
+    key = f"columns-{target}"
+
+    def keep() -> None:
+        access.attempt(access.client().prefer, key, st.session_state[f"pick-{key}"] or None)
+
+    def forget() -> None:
+        access.attempt(access.client().prefer, key, None)
+
+    st.session_state[f"pick-{key}"] = chosen
+    all_names = [f.name for f in model.target.fields if f.name != "object"]
+    st.multiselect(
+        "Columns, in this order", [*filled, *(n for n in all_names if n not in filled)],
+        format_func=lambda n: titles.get(n) or n, key=f"pick-{key}", on_change=keep,
+    )  # fmt: skip
+    st.button("As before", on_click=forget, help="Show the columns that have values again.")
+
+
+def titles_of(model: Any) -> dict[str, str]:
+    return {field.name: field.title for field in model.target.fields} | {"_pipeline": "Pipeline"}
+
+
+def filled_columns(found: Any) -> list[str]:
+    """Columns with anything in them on this page, those that name a record first."""
+    names = [
         name
         for name in found.columns
         if not name.startswith("_") and any(row.get(name) not in (None, [], "") for row in found.rows)
     ]
-    names = [name for name in FIRST if name in filled] + [
-        name for name in filled if name not in FIRST and name not in ("object", "id")
+    first = [
+        n
+        for n in ("value", "name", "value_type", "relationship_type", "tlp", "confidence", "source")
+        if n in names
     ]
-    names += [name for name in ("id",) if name in filled]
-    numbers = {name for name in names if any(type(row.get(name)) in (int, float) for row in found.rows)}
+    late = [
+        n
+        for n in names
+        if n
+        in ("id", "created_by_ref", "spec_version", "type", "pattern", "pattern_type", "created", "modified")
+    ]
+    rest = [
+        n
+        for n in names
+        if n not in first and n not in late and n not in ("object", "original", "object_marking_refs")
+    ]
+    return [*first, *rest, *late]
+
+
+def browse(client: Client, counts: list[Any], view: View) -> None:
+    model = client.target(view.target)
+    overview = client.facets(view.target, time=view.time or None, **view.filters())
+    order = view.order.removeprefix("-")
+    found = client.records(
+        view.target, order=order or None, descending=view.order.startswith("-") or None, offset=view.offset,
+        limit=PAGE, **view.filters(),
+    )  # fmt: skip
+    left, right = st.columns([5, 18], gap="small")
+    with left:
+        targets_list(counts, view)
+        note = "" if overview.sample is None else f"estimated from a {overview.extent}"
+        with frame.panel("Narrow down", note, key="facets", flush=True):
+            picked = facet_list(overview.facets, set(view.where), key=f"facets-{view.target}")
+        if picked:
+            show(view.toggled(*picked))
+    with right:
+        filled = filled_columns(found)
+        wanted = [n for n in client.preference(f"columns-{view.target}") or [] if n in found.columns]
+        names = wanted or filled[:WIDEST]
+        search_row(view, model, filled, names)
+        titles = titles_of(model)
+        labels = {(f.field, v.value): v.label for f in overview.facets for v in f.values}
+        in_force = view.chips(titles, labels)
+        if in_force and (removed := chips(in_force, key="chips")):
+            show(view.without(removed))
+        if overview.timeline is not None:
+            time_panel(view, overview.timeline)
+        records_panel(view, found, names, titles)
+
+
+def time_panel(view: View, line: Any) -> None:
+    notes = [
+        f"{line.without:,} without" if line.without else "",
+        f"{line.outside:,} far outside" if line.outside else "",
+    ]
+    with frame.panel(key="time", flush=True):
+        head = st.container(horizontal=True, gap="small", vertical_alignment="center", key="time-head")
+        with head:
+            st.html(frame.heading("Over time", ", ".join(n for n in notes if n)))
+            if len(line.fields) > 1:
+                names = dict(line.fields)
+                st.session_state["time-field"] = line.field
+                st.selectbox(
+                    "Time", sorted(names, key=lambda n: names[n]), format_func=lambda n: names[n], key="time-field",
+                    label_visibility="collapsed", width=150, on_change=retimed,
+                )  # fmt: skip
+        span = timeline(line, key="timeline")
+    if span:
+        show(view.within(line.field, *span))
+
+
+def retimed() -> None:
+    view = of_address(frame.asked("target") or st.session_state.get("explored", ""))
+    put(replace(view, time=st.session_state["time-field"]))
+
+
+def records_panel(view: View, found: Any, names: list[str], titles: dict[str, str]) -> None:
     rows = [
         Row(
             str(row["_id"]),
-            [
-                figure(value)
-                if type(value := row.get(name)) in (int, float)
-                else cell(text_of(value), hint=text_of(value)[:500])
-                for name in names[:12]
-            ],
-            href=access.address("explorer", target=target, record=row["_id"]),
+            record.cells(row, names) or [cell(row["_id"])],
+            href=access.address("explorer", target=view.target, record=row["_id"]),
         )
         for row in found.rows
     ]
-    with frame.panel("Records", found.extent, key="records", flush=True):
+    numbers = {n for n in names if any(type(row.get(n)) in (int, float) for row in found.rows)}
+    heads = [
+        Column(
+            titles.get(name) or name, right=name in numbers, hint=name, name=name,
+            sort={name: "up", f"-{name}": "down"}.get(view.order, "can"),
+        )
+        for name in names
+    ] or [Column("Record")]  # fmt: skip
+    last = view.offset + len(rows)
+    told = f"{view.offset + 1:,}–{last:,} of {found.total:,}" if rows else ""
+    with frame.panel("Records", told, key="records", flush=True):
         chosen = listing(
-            "Records",
-            [Column(name, right=name in numbers) for name in names[:12]],
-            rows,
-            key="record-list",
-            height=540,
-            none="No record matches.",
-        )
+            "Records", heads, rows, key="record-list", height=560, widest=260,
+            none="No record matches. Remove a filter above.",
+        )  # fmt: skip
+    if chosen.sorted:
+        show(view.sorted_by(chosen.sorted))
     if chosen.opened:
-        frame.go("explorer", target=target, record=chosen.opened)
-    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-    with row:
-        if found.total:
-            st.caption(f"{offset + 1:,} to {offset + len(rows):,} of {found.total:,}")
-        if offset and st.button("Back"):
-            st.query_params["offset"] = str(max(offset - PAGE, 0))
-            st.rerun()
-        if offset + len(rows) < found.total and st.button("More"):
-            st.query_params["offset"] = str(offset + PAGE)
-            st.rerun()
+        frame.go("explorer", target=view.target, record=chosen.opened)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        if view.offset and st.button("Newer" if not view.order else "Before"):
+            show(replace(view, offset=max(view.offset - PAGE, 0)))
+        if last < found.total and st.button("Older" if not view.order else "After", key="further"):
+            show(replace(view, offset=view.offset + PAGE))
 
 
-def sql(client: Client, target: str) -> None:
-    """One SELECT, read-only, in the tenant's own locked-down store."""
-    # In the state, not as a default: a default that changes would draw a new box over what is being typed.
-    first = f'SELECT * FROM records."{target}" LIMIT 100'
-    st.session_state.setdefault("sql-text", st.session_state.get("sql-last") or first)
-    with st.form("sql", border=False):
-        text = st.text_area(
-            "SQL",
-            key="sql-text",
-            height=120,
-            label_visibility="collapsed",
-        )
-        asked = st.form_submit_button("Ask")
-    st.caption(
-        "Views: records.<target model>, versions.<target model>, rejects, runs. It can't change anything."
-    )
-    if asked:
-        st.session_state["sql-last"] = text
-        st.session_state["sql-result"] = access.attempt(client.query, text, 1000)
-        if st.session_state["sql-result"] is None:
-            frame.notice(st.session_state.pop("problem"))
-    found = st.session_state.get("sql-result")
-    if found is None:
-        return
-    rows = [
-        Row(
-            str(i),
-            [
-                figure(v) if type(v) in (int, float) else cell(text_of(v), hint=text_of(v)[:500])
-                for v in values
-            ],
-            go=False,
-        )
-        for i, values in enumerate(found.rows[:500])
-    ]
-    numbers = [any(t in kind for t in ("INT", "DOUBLE", "DECIMAL")) for kind in found.types] or [False] * len(
-        found.columns
-    )
-    told = f"{words.count(len(found.rows), 'row')}{', there are more' if found.truncated else ''}, {found.seconds:.2f} s"
-    with frame.panel("Result", told, key="result", flush=True):
-        heads = [Column(name, right=right) for name, right in zip(found.columns, numbers, strict=True)]
-        listing("Result", heads, rows, key="sql-rows", height=420, none="No rows.")
-
-
-def record(client: Client, target: str, id: str) -> None:
-    found = client.record(target, id)
-    latest = found.versions[0]
-    title = next((text_of(latest.values.get(name)) for name in FIRST if latest.values.get(name)), id)
-    crumb = f"{frame.link('Explorer', 'explorer')} / {frame.link(target, 'explorer', target=target)}"
-    frame.head(title[:120], f"{words.count(len(found.versions), 'version')}, newest first.", crumb=crumb)
+def one_record(client: Client, target: str, id: str) -> None:
+    found = client.record(target, id, raw=False)
+    model = client.target(target)
+    titles, latest = titles_of(model), found.versions[0]
+    values = latest.values
+    named, title = record.title_of(values)
+    shown = found.defanged.get(named, title)
+    back = st.session_state.get("explorer-back")
+    href = address(back) if isinstance(back, View) and back.target == target else address(View(target))
+    crumb = f'{frame.link("Explorer", "explorer")} / <a href="{href}" target="_self">{model.target.title or target}</a>'
+    actions = frame.head(
+        shown[:LONG] + ("…" if len(shown) > LONG else ""),
+        record.times(values), crumb=crumb, chips=record.chips_of(values),
+    )  # fmt: skip
+    with actions.container(width="content"):
+        value(title, found.defanged.get(named, ""), shown=False, key="record-value")
+    if len(shown) > LONG:
+        record.long(shown)
+    related = client.relations(target, id)
     left, right = st.columns(2, gap="small")
-    traced = client.lineage(target, id)
-    with (
-        left,
-        frame.panel("Fields", "the latest version, with where each came from", key="fields", flush=True),
-    ):
-        origins = {field.field: field for field in traced.fields}
-        rows = []
-        for name, value in latest.values.items():
-            if value in (None, [], ""):
-                continue
-            origin = origins.get(name)
-            told = (
-                " → ".join(
-                    [
-                        ", ".join(f"{k} “{v}”" if v is not None else k for k, v in origin.sources.items()),
-                        *origin.steps,
-                    ]
-                )
-                if origin
-                else ""
-            )
-            rows.append(
-                Row(
-                    name,
-                    [cell(name, tone="muted"), cell(text_of(value), sub=told[:200], wrap=True, hint=told)],
-                    go=False,
-                )
-            )
-        listing("Fields", [Column(width="30%"), Column()], rows, key="field-list")
+    with left:
+        if values.get("description"):
+            with frame.panel("Description", key="description"):
+                record.long(str(values["description"]))
+        with frame.panel("Sources", "which files gave it", key="sources", flush=True):
+            record.sources(found, related.sightings)
     with right:
-        origin_panel(traced.origin)
-        past(found)
+        traced = lineage_panel(client, target, id, latest)
+    relations_panel(related, shown)
+    left, right = st.columns(2, gap="small")
+    with left:
+        number = len(found.versions)
+        note = words.count(number, "version") + (", newest first" if number > 1 else "")
+        with frame.panel("Versions", note, key="versions", flush=True):
+            record.versions(found, titles)
+        with st.expander("The whole object as JSON"):
+            record.whole(values)
+    with right, frame.panel("Fields", "with where each came from", key="fields", flush=True):
+        record.fields(values, traced.fields if traced else [], titles, found.defanged)
 
 
-def origin_panel(origin: Any) -> None:
-    facts = {
-        "File": escape(origin.payload),
-        "Line": f"{origin.line:,}",
-        "Run": f"{frame.link(origin.run, 'runs', run=origin.run)}, {words.when(origin.started)} by {escape(origin.started_by)}",
-        "Mapping": f"{escape(origin.pipeline)}, version {origin.pipeline_version} ({escape(origin.mapping)})",
-        "SHA-256 of the file": f"<code>{escape(origin.sha256)}</code>" if origin.sha256 else "",
-    }
+def lineage_panel(client: Client, target: str, id: str, latest: Any) -> Any:
+    """The way back to the file, with the line where it is found at once or was asked for; gives the lineage."""
     with frame.panel("Where it came from", key="origin"):
-        told = "".join(
-            f'<span class="k">{name}</span><span class="v">{fact}</span>'
-            for name, fact in facts.items()
-            if fact
-        )
-        st.html(f'<div class="sp-facts">{told}</div>')
-        if origin.raw:
-            st.html(
-                f'<div class="sp-raw" tabindex="0" role="region" aria-label="The line as it was received"><div><i>{origin.line}</i>{escape(origin.raw[:20_000].rstrip())}</div></div>'
-            )
-
-
-def past(found: Any) -> None:
-    rows = []
-    for place, version in enumerate(found.versions):
-        older = found.versions[place + 1].values if place + 1 < len(found.versions) else {}
-        changed = (
-            [n for n, v in version.values.items() if n != "object" and v != older.get(n)] if older else []
-        )
-        when = version.origin.started if version.origin else None
-        rows.append(
-            Row(
-                str(place),
-                [
-                    cell(f"Run {version.origin.run}" if version.origin else "", tone="b"),
-                    cell(words.ago(when) if when else "", hint=words.exact(when) if when else ""),
-                    cell(
-                        f"changed {', '.join(changed)}"
-                        if changed
-                        else "first version"
-                        if not older
-                        else "same fields",
-                        tone="muted",
-                        wrap=True,
-                    ),
-                    cell("latest", chip="ok") if version.latest else cell(""),
-                ],
-                go=False,
-            )
-        )
-    with frame.panel("Versions", key="versions", flush=True):
-        listing("Versions", [Column(), Column(), Column(), Column(right=True)], rows, key="version-rows")
+        if latest.origin is None:
+            st.caption("The run that made it is not in the books any more.")
+            return None
+        fetch = record.is_small(latest.origin) or st.session_state.get("raw-of") == id
+        traced = client.lineage(target, id, raw=fetch)
+        record.origin(traced.origin, traced.origin if fetch else None)
+        if not fetch and st.button(
+            "Show the raw line", help="Looks for it in the sealed file, which is large."
+        ):
+            st.session_state["raw-of"] = id
+            st.rerun()
+        return traced
 
 
 def of_run(client: Client, counts: list[Any], run: int) -> str:
@@ -256,37 +274,34 @@ def page() -> None:
     client = access.client()
     counts = client.record_counts()
     run = int(frame.asked("run")) if frame.asked("run").isdigit() else None
-    target = (
-        frame.asked("target")
-        or (of_run(client, counts, run) if run else "")
-        or (counts[0].target if counts else "")
-    )
+    largest = max(counts, key=lambda c: c.records).target if counts else ""
+    target = frame.asked("target") or (of_run(client, counts, run) if run else "") or largest
+    st.session_state["explored"] = target
     if target and frame.asked("record"):
-        record(client, target, frame.asked("record"))
+        one_record(client, target, frame.asked("record"))
         return
+    view = of_address(target)
     total = sum(count.records for count in counts)
     told = f"{words.count(total, 'record')} of {words.count(len(counts), 'target model')}. Latest versions."
-    actions = frame.head("Explorer", told, chips=[(f"of run {run}", "acc")] if run else [])
+    actions = frame.head("Explorer", told)
     if not counts:
         st.html('<p class="m">The store is empty. Bring something in and run it.</p>')
         if st.button("Add a source", type="primary"):
             frame.go("sources")
         return
+    title = next((c.title for c in counts if c.target == target), "") or target
     with actions:
-        if run and st.button("All runs"):
-            frame.go("explorer", target=target)
-        exports(target, run)
-    left, right = st.columns([3, 10], gap="small")
-    with left:
-        targets_list(counts, target)
-    with right:
         way = st.segmented_control(
-            "How", ["Browse", "SQL"], default="Browse", label_visibility="collapsed", key="way"
-        )
-        if way == "SQL":
-            sql(client, target)
-        else:
-            browse(client, target, run)
+            "How", ["Browse", "SQL"], default="SQL" if frame.asked("way") == "sql" else "Browse",
+            label_visibility="collapsed", key="way",
+        )  # fmt: skip
+        if way != "SQL" and st.button("Export"):
+            exporting(view, title)
+    if way == "SQL":
+        sql(client, target)
+    else:
+        st.session_state["explorer-back"] = view
+        browse(client, counts, view)
 
 
 frame.draw(page)

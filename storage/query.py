@@ -328,7 +328,8 @@ def _told(error: str, sql: str) -> tuple[str, str, Position | None]:
             word = found[0]
             earlier = sum(1 for each in _WORD.findall(shown[0][:at]) if each == word)
             position = _place(sql, word, earlier)
-    return lines[0], " ".join(lines[1:]), position
+    told = [line[:-1] + "." if line.endswith("!") else line for line in lines]
+    return told[0], " ".join(told[1:]), position
 
 
 def _place(sql: str, word: str, earlier: int) -> Position | None:

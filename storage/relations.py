@@ -92,15 +92,15 @@ class _Found:
         self._seen: set[tuple[str, str, str, str]] = set()
 
     def add(self, relation: Relation) -> None:
-        # One row stands for all that a query counted, so only what is new here counts.
         mark = (relation.label, relation.way, relation.ref, relation.key)
         if mark not in self._seen:
             self._seen.add(mark)
             self.by_group[relation.label, relation.way].append(relation)
             self.counts[relation.label, relation.way] += 1
 
-    def counted(self, label: str, way: str, number: int) -> None:
-        self.counts[label, way] = max(self.counts[label, way], number)
+    def beyond(self, label: str, way: str, number: int) -> None:
+        """So many more were not fetched."""
+        self.counts[label, way] += number
 
 
 def relations(
@@ -144,15 +144,18 @@ def _relationships(
         return
     kind = "relationship_type" if "relationship_type" in columns["relationship"] else "'related-to'"
     for here, there, way in (("source_ref", "target_ref", "out"), ("target_ref", "source_ref", "in")):
+        # Two relationship records that say the same of the same two are one relation.
         rows = cursor.execute(
-            f"SELECT coalesce({kind}, 'related-to'), {there}, printf('%016x', _kh), "
-            f"count(*) OVER (PARTITION BY {kind}) FROM store.records.relationship "
-            f"WHERE {here} = ? AND {there} IS NOT NULL QUALIFY row_number() OVER (PARTITION BY {kind}) <= {_EACH}",
+            "SELECT kind, other, via, count(*) OVER (PARTITION BY kind) FROM ("
+            f"SELECT coalesce({kind}, 'related-to') AS kind, {there} AS other, printf('%016x', min(_kh)) AS via "
+            f"FROM store.records.relationship WHERE {here} = ? AND {there} IS NOT NULL GROUP BY 1, 2) "
+            f"QUALIFY row_number() OVER (PARTITION BY kind ORDER BY other) <= {_EACH}",
             [own],
         ).fetchall()
-        for label, other, via, number in rows:
+        for label, other, via, _ in rows:
             found.add(Relation(label, way, other, via=via))
-            found.counted(label, way, number)
+        for label, number in {row[0]: row[3] for row in rows}.items():
+            found.beyond(label, way, number - sum(row[0] == label for row in rows))
 
 
 def _named_here(target: TargetModel, row: dict[str, Any], whole: dict[str, Any], found: _Found) -> None:
@@ -187,13 +190,14 @@ def _named_there(
             many = model.field(column).type is FieldType.TEXTS
             holds = f"list_contains({identifier(column)}, ?)" if many else f"{identifier(column)} = ?"
             label = column.removesuffix("s").removesuffix("_ref").replace("_", " ")
-            for key, ref, number in cursor.execute(
+            rows = cursor.execute(
                 f"SELECT printf('%016x', _kh), id, count(*) OVER () FROM store.records.{identifier(name)} "
                 f"WHERE {holds} LIMIT {_EACH}",
                 [own],
-            ).fetchall():
+            ).fetchall()
+            for key, ref, _ in rows:
                 found.add(Relation(label, "in", ref, name, key))
-                found.counted(label, "in", max(number, found.counts[label, "in"]))
+            found.beyond(label, "in", rows[0][2] - len(rows) if rows else 0)
 
 
 def _misp(
@@ -254,13 +258,14 @@ def _same_value(
                 continue
             own = f" AND _kh <> {int(str(row['_id']), 16)}" if name == target.name else ""
             ref = "id" if any(f.name == "id" for f in model.fields) else f"{identifier(column)}::VARCHAR"
-            for key, other, number in cursor.execute(
+            rows = cursor.execute(
                 f"SELECT printf('%016x', _kh), {ref}, count(*) OVER () FROM store.records.{identifier(name)} "
                 f"WHERE list_contains(?, {identifier(column)}){own} LIMIT {_EACH}",
                 [wanted],
-            ).fetchall():
+            ).fetchall()
+            for key, other, _ in rows:
                 found.add(Relation("same value", "same", other, name, key))
-                found.counted("same value", "same", number)
+            found.beyond("same value", "same", rows[0][2] - len(rows) if rows else 0)
 
 
 def _kinds(model: TargetModel) -> list[str]:

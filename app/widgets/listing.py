@@ -9,7 +9,7 @@ import streamlit as st
 
 HTML = """<div class="wrap"><table></table><p class="none"></p></div>"""
 CSS = """
-.wrap { position: relative; font: 400 13px/1.45 var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; overflow: auto; }
+.wrap { position: relative; font: 400 13px/1.45 var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05", "calt" 0; overflow: auto; }
 table { border-collapse: collapse; width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 thead :is(th, td) { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
@@ -19,6 +19,8 @@ tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td 
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; }
 button.act { text-align: inherit; text-wrap: balance; }
 a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
+button.sort { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; } button.sort:hover { color: var(--text); text-decoration: underline; } .dir { display: inline-block; min-width: 14px; margin-left: 2px; color: var(--text); }
+.kind { display: block; font: 400 11px/14px var(--mono); color: var(--muted); }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }
 .wrap:focus-visible { outline: 2px solid var(--accent-text); outline-offset: -2px; }
 .sub { display: block; color: var(--muted); font-size: 12px; line-height: 16px; } .b { font-weight: 600; }
@@ -33,6 +35,8 @@ td.failed { background: var(--bad-soft); color: var(--bad-text); box-shadow: ins
 .gantt { position: relative; display: block; height: 8px; min-width: 80px; background: var(--bg-3); border-radius: 2px; } .gantt i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--muted); border-radius: 2px; }
 .lg { display: flex; gap: 1px; width: 66px; height: 9px; } .lg i { display: block; height: 100%; min-width: 2px; border-radius: 1px; }
 .spark { display: flex; align-items: flex-end; gap: 1px; height: 16px; width: 60px; } .spark i { flex: 1; min-height: 1px; background: var(--border-2); }
+.strip { display: flex; gap: 2px; align-items: flex-end; height: 20px; } .strip > * { width: 4px; height: 18px; border-radius: 1px; background: var(--border-2); } .strip > a:hover { outline: 1px solid var(--text); outline-offset: 1px; }
+.strip .ok { background: var(--l-inserted); height: 18px; } .strip .wait { background: var(--wait); } .strip .bad { background: var(--bad); } .strip .none { background: none; border: 1px solid var(--border-2); height: 8px; } .strip .now { background: var(--muted); height: 10px; } .strip .gap { background: var(--border); height: 4px; }
 .c0 { background: var(--l-inserted); } .c1 { background: var(--l-updated); } .c2 { background: var(--l-unchanged); } .c3 { background: var(--l-duplicate); } .c4 { background: var(--l-rejected); } .c5 { background: repeating-linear-gradient(135deg, var(--l-filtered) 0 2px, transparent 2px 4px); }
 .none { margin: 0; padding: 12px; color: var(--muted); }
 """
@@ -87,14 +91,24 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function columns() {
     const shown = data.rows.length && data.columns.some(c => c.label), sign = shown ? JSON.stringify(data.columns) : '';
     if (sign === kept.columns) return;
+    const on = root.getRootNode().activeElement?.dataset?.sort;
     kept.columns = sign; table.tHead?.remove();
     if (!shown) return;
     const tr = el('tr'), head = el('thead'); head.append(tr);
     for (const c of data.columns) {
       const th = el(c.label ? 'th' : 'td', c.right ? 'r' : '', c.label); if (c.label) th.scope = 'col';
-      if (c.width) th.style.width = c.width; if (c.hint) th.title = c.hint; tr.append(th);
+      if (c.width) th.style.width = c.width; if (c.hint) th.title = c.hint;
+      if (c.sort) sortable(th, c);
+      if (c.sub) th.append(el('span', 'kind', c.sub));
+      tr.append(th);
     }
     table.insertBefore(head, kept.rowsOf);
+    if (on) [...head.querySelectorAll('button.sort')].find(b => b.dataset.sort === on)?.focus();
+  }
+  function sortable(th, c) {
+    const b = el('button', 'sort', c.label), mark = el('span', 'dir', { up: '\u2191', down: '\u2193' }[c.sort] || ''); b.type = 'button'; b.dataset.sort = c.name; mark.setAttribute('aria-hidden', 'true');
+    b.append(mark); b.onclick = () => kept.tell('sorted', c.name);
+    th.replaceChildren(b); th.setAttribute('aria-sort', { up: 'ascending', down: 'descending' }[c.sort] || 'none');
   }
   function rows() {
     const body = kept.rowsOf, focused = root.getRootNode().activeElement || document.activeElement;
@@ -131,6 +145,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (c.hint) td.title = c.hint;
     if (c.ledger) { const g = el('span', 'lg'); c.ledger.forEach((n, i) => { if (n) { const p = el('i', 'c' + i); p.style.flex = n + ' 0 0'; g.append(p); } }); td.append(g); return td; }
     if (c.spark) { const g = el('span', 'spark'), m = Math.max(...c.spark, 1); c.spark.forEach(n => { const p = el('i'); p.style.height = Math.round(100 * n / m) + '%'; g.append(p); }); td.append(g); return td; }
+    if (c.strip) { const g = el('span', 'strip'); for (const one of c.strip) { const p = el(one.href ? 'a' : 'i', one.tone); p.title = one.hint; if (one.href) { p.href = one.href; p.tabIndex = -1; p.setAttribute('aria-label', one.hint); p.onclick = e => e.stopPropagation(); } g.append(p); } td.append(g); return td; }
     if (c.span) { const g = el('span', 'gantt'), p = el('i'); p.style.left = 100 * c.span[0] + '%'; p.style.width = 100 * (c.span[1] - c.span[0]) + '%'; g.append(p); td.append(g); return td; }
     if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return td; }
     if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.dataset.act = c.act; td.append(b); }
@@ -149,12 +164,18 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its label; `right` for figures; a width where the content should not decide."""
+    """A column: its label; `right` for figures; a width where the content should not decide.
+
+    `sort` (can, up, down) makes the label a button that tells `name`; `sub` is a second line.
+    """
 
     label: str = ""
     right: bool = False
     width: str = ""
     hint: str = ""
+    name: str = ""
+    sort: str = ""
+    sub: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,11 +190,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was chosen just now: a row to open, or an action on a row. Empty strings mean nothing was."""
+    """What was chosen just now: a row to open, an action on a row, a column to sort by. Empty means none was."""
 
     opened: str = ""
     row: str = ""
     act: str = ""
+    sorted: str = ""
 
 
 def cell(text: object = "", **more: Any) -> Cell:
@@ -207,9 +229,13 @@ def listing(
         "height": height,
         "cell": widest,
     }
-    found = _listing(key=key, data=data, on_opened_change=_nothing, on_acted_change=_nothing)
+    found = _listing(
+        key=key, data=data, on_opened_change=_nothing, on_acted_change=_nothing, on_sorted_change=_nothing
+    )
     acted = found.acted or {}
-    return Chosen(str(found.opened or ""), str(acted.get("row", "")), str(acted.get("act", "")))
+    return Chosen(
+        str(found.opened or ""), str(acted.get("row", "")), str(acted.get("act", "")), str(found.sorted or "")
+    )
 
 
 def _nothing() -> None:
