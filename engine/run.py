@@ -73,12 +73,14 @@ class RunStore(Protocol[StagedT]):
 class Progress:
     """How far a run is, for whoever watches: rows so far, what each stage took, and a wish to stop.
 
-    `share` is how much of the payload at hand has been read, 0 to 1; None where nobody says. `seconds`
+    `share` is how much of the payload at hand has been read, 0 to 1; None where nobody says. `read` counts the
+    rows that were read, `staged` those that went through the plan. `seconds`
     is the work of a stage, `spans` when it first began and last ended, counted from the run's start:
     stages overlap, and threads work side by side, so neither follows from the other.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
+    read: int = 0
     staged: int = 0
     share: float | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -136,6 +138,7 @@ def run(
         try:
             for placed in chunks:
                 _go_on(progress)
+                progress.read += placed.chunk.read
                 staging = stagers.submit(_stage, store, placed, progress)
                 waiting.append((placed.place, placed.chunk.read, staging))
                 del placed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 
@@ -13,103 +14,216 @@ from app.widgets import access, frame, words
 from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.ledger import figures, picture
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.running import outcome, stages
+from app.widgets.review import review
+from app.widgets.running import KINDS, cause_of, outcome, rate, stages, took, watch
 
-KINDS = {"run": "Run", "replay": "Replay", "dry": "Dry run"}
+STATES = ("finished", "failed", "running", "cancelled", "undone")
+SINCE = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
+SHOWN = 25
 
 
 def overview(client: Client) -> None:
-    before = frame.asked("before")
-    found = client.runs(limit=50, before=int(before) if before.isdigit() else None)
+    pipelines = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
     frame.head("Runs", "Every run ends with books that balance, or it fails.")
-    names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
-    rows = []
-    for run in found.runs:
-        told, tone = outcome(run)
-        took = words.seconds((run.finished - run.started).total_seconds()) if run.finished else ""
-        rows.append(
-            Row(
-                str(run.run),
-                [
-                    cell(f"{KINDS.get(run.kind, run.kind)} {run.run}"),
-                    cell(names.get(run.pipeline, run.pipeline)),
-                    cell(words.ago(run.started), tone="muted", hint=words.exact(run.started)),
-                    cell(took, tone="muted"),
-                    figure(run.ledger.read),
-                    cell(ledger=figures(run.ledger)),
-                    figure(run.ledger.rejected, tone="bad" if run.ledger.rejected else "muted"),
-                    cell(told, tone=tone),
-                    cell(run.started_by, tone="muted"),
-                ],
-                href=access.address("runs", run=run.run),
-            )
-        )
+    filters(pipelines)
+    before, days = frame.asked("before"), frame.asked("since")
+    since = datetime.now(UTC) - timedelta(days=int(days)) if days in SINCE else None
+    asked = {name: frame.asked(name) or None for name in ("pipeline", "state", "kind")}
+    found = client.runs(
+        **asked, since=since.isoformat() if since else None, before=int(before) if before.isdigit() else None,
+        limit=SHOWN,
+    )  # fmt: skip
+    rows = [line(run, pipelines.get(run.pipeline, run.pipeline)) for run in found.runs]
     heads = [
         Column("Run"),
         Column("Pipeline"),
-        Column("When"),
+        Column("Started"),
         Column("Took", right=True),
         Column("Read", right=True),
         Column("Ledger"),
         Column("Rejects", right=True),
         Column("Result"),
-        Column("By"),
     ]
+    narrowed = any(asked.values()) or since is not None
+    none = "No run is like that." if narrowed else "No run yet. Map a source and run it."
     with frame.panel(key="runs", flush=True):
-        chosen = listing("Runs", heads, rows, key="run-list", none="No run yet. Map a source and run it.")
+        chosen = listing("Runs", heads, rows, key="run-list", none=none, widest=280)
     if chosen.opened:
         frame.go("runs", run=chosen.opened)
-    if found.more and st.button("Older"):
-        st.query_params["before"] = str(found.runs[-1].run)
-        st.rerun()
+    paging(found, before)
+
+
+def filters(pipelines: dict[str, str]) -> None:
+    """What to show; it stands in the address, so it can be sent on and come back to."""
+
+    def choice(name: str, label: str, everything: str, options: dict[str, str]) -> None:
+        key = f"runs-{name}"
+        st.session_state[key] = frame.asked(name) if frame.asked(name) in options else ""
+
+        def chosen() -> None:
+            st.query_params.pop("before", None)
+            if st.session_state[key]:
+                st.query_params[name] = st.session_state[key]
+            else:
+                st.query_params.pop(name, None)
+
+        st.selectbox(
+            label, ["", *options], key=key, on_change=chosen, label_visibility="collapsed",
+            format_func=lambda value: options.get(value, everything),
+        )  # fmt: skip
+
+    places = st.columns([4, 3, 3, 3, 3], gap="small")
+    with places[0]:
+        choice("pipeline", "Pipeline", "All pipelines", pipelines)
+    with places[1]:
+        choice("state", "State", "All states", {state: state.capitalize() for state in STATES})
+    with places[2]:
+        choice("kind", "Kind", "Runs and replays", {"run": "Runs", "replay": "Replays"})
+    with places[3]:
+        choice("since", "Since", "At any time", SINCE)
+
+
+def line(run: Any, name: str) -> Row:
+    told, tone = outcome(run)
+    spent = took(run)
+    per_second = rate(run).replace(" rows a second", " a second")
+    return Row(
+        str(run.run),
+        [
+            cell(f"{KINDS.get(run.kind, run.kind)} {run.run}"),
+            cell(name, hint=name, sub=f"version {run.version}"),
+            cell(
+                words.ago(run.started), hint=words.exact(run.started), sub=f"by {run.started_by or 'the schedule'}"
+            ),
+            cell(words.seconds(spent) if spent else "", sub=per_second),
+            figure(run.ledger.read),
+            cell(ledger=figures(run.ledger)),
+            figure(run.ledger.rejected, tone="bad" if run.ledger.rejected else "muted"),
+            cell(told, tone=tone, sub=cause_of(run), wrap=True),
+        ],
+        href=access.address("runs", run=run.run),
+    )  # fmt: skip
+
+
+def paging(found: Any, before: str) -> None:
+    with st.container(horizontal=True, gap="small"):
+        if before and st.button("Newest"):
+            st.query_params.pop("before", None)
+            st.rerun()
+        if found.more and st.button("Older"):
+            st.query_params["before"] = str(found.runs[-1].run)
+            st.rerun()
 
 
 def detail(client: Client, number: int) -> None:
     run = client.run(number)
+    if run.kind == "dry":
+        rehearsal(client, run)
+        return
     pipeline = next((p for p in client.pipelines() if p.pipeline.id == run.pipeline), None)
     name = pipeline.pipeline.name if pipeline else run.pipeline
     told, tone = outcome(run)
-    chips = [
-        (
-            told if run.state != "finished" else "Finished, books balance" if run.ledger.balanced else told,
-            "ok" if run.state == "finished" and run.ledger.balanced else tone,
-        )
-    ]
+    good = run.state == "finished" and run.ledger.balanced
+    chips = [("✓ Finished, books balance" if good else told, "ok" if good else tone)]
     if run.ledger.rejected and run.state == "finished":
         chips.append((f"{run.ledger.rejected:,} rejected", "bad"))
-    took = f", took {words.seconds((run.finished - run.started).total_seconds())}" if run.finished else ""
-    sub = f"Started {words.when(run.started)} by {escape(run.started_by or 'the schedule')}{took}. Version {run.version} of {escape(name)}."
-    crumb = f"{frame.link('Runs', 'runs')} / {escape(name)}"
-    actions = frame.head(f"{KINDS.get(run.kind, 'Run')} {run.run}", sub, crumb=crumb, chips=chips)
+    spent = took(run)
+    parts = [f"Started {words.when(run.started)} by {escape(run.started_by or 'the schedule')}"]
+    if spent:
+        parts.append(f"took {words.seconds(spent)}")
+    if rate(run):
+        parts.append(rate(run))
+    sub = f"{', '.join(parts)}. Version {run.version} of {escape(name)}."
+    crumb = f"{frame.link('Runs', 'runs')} / {frame.link(name, 'runs', pipeline=run.pipeline)}"
+    actions = frame.head(
+        f"{KINDS.get(run.kind, 'Run')} {run.run}", sub, crumb=crumb, chips=chips
+    )  # fmt: skip
     if run.state == "running":
         with actions:
             frame.act("Cancel", client.cancel_run, number, off=access.why_not(Permission.WORK))
-        watch(number)
+        watch(number, then=lambda ended: None, key="live")
         return
     with actions:
         done(client, run)
     if run.error:
-        error = run.error
-        parts = [escape(str(error.get(k))) for k in ("where", "detail", "action") if error.get(k)]
-        st.html(
-            f'<div class="sp-notice" role="alert"><b>{escape(str(error.get("title", "It did not finish.")))}</b> {"<br>".join(parts)}</div>'
-        )
-    picture(run.ledger)
+        failed(run)
+    if run.kind == "replay" and run.replayed:
+        replayed(run)
+    wrote = run.ledger.inserted + run.ledger.updated
+    of = f"{words.count(run.replayed, 'reject')} replayed" if run.replayed else read_from(run)
+    picture(run.ledger, of=of, taken_back=bool(wrote) and not run.written)
     left, right = st.columns([9, 7], gap="small")
     by_cause = left.container()
-    with right, frame.panel("Stages", "they overlap", key="stages", flush=True):
-        stages({each.stage: each.seconds for each in run.stages})
+    with right, frame.panel("Stages", rate(run), key="stages", flush=True):
+        stages(run.stages, stage_notes(run), run.ledger.read, whole=spent or 0.0, key="stage-list")
     left, right = st.columns([9, 7], gap="small")
     with left:
-        lineage(run, name, pipeline)
+        lineage(run, name)
     with right:
         undo(client, run)
     # Last: proposed fixes are tried out before they are shown, which takes a moment.
-    log = st.container()
+    after = st.container()
     with by_cause:
         causes(client, run)
-    with log, st.expander(f"Log, {words.count(len(run.notes), 'line')}"):
-        st.code("\n".join(run.notes) or "Nothing out of the ordinary.", language=None)
+    with after:
+        log(run)
+
+
+def rehearsal(client: Client, run: Any) -> None:
+    """A dry run on a page of its own, with the run it was for one button away."""
+    pipeline = next((p.pipeline for p in client.pipelines() if p.pipeline.id == run.pipeline), None)
+    name = pipeline.name if pipeline else run.pipeline
+    sub = f"Version {run.version} of {escape(name)}, on all rows. Nothing is kept."
+    crumb = frame.link("Runs", "runs")
+    actions = frame.head(
+        "Review", sub, crumb=f"{crumb} / {frame.link(name, 'mapping', pipeline=run.pipeline)}"
+    )
+    if run.state != "running":
+        with actions:
+            if st.button("Change the mapping"):
+                frame.go("mapping", pipeline=run.pipeline)
+            off = access.why_not(Permission.WORK)
+            if st.button("Run", type="primary", disabled=off is not None, help=off):
+                frame.go("runs", run=client.start_run(run.pipeline).run)
+    review(client, run)
+
+
+def read_from(run: Any) -> str:
+    return f"rows, {words.count(len(run.payloads), 'payload')}"
+
+
+def stage_notes(run: Any) -> dict[str, str]:
+    """What each stage had to do, in a few words."""
+    checks = sum(mapping.checks for mapping in run.mappings)
+    size = sum(payload.size for payload in run.payloads)
+    return {
+        "fetch": words.size(size),
+        "read": words.count(run.ledger.read, "row"),
+        "stage": f"version {run.version}, {words.count(checks, 'check')}",
+        "commit": words.count(run.batches, "batch", "batches"),
+    }
+
+
+def failed(run: Any) -> None:
+    error = run.error
+    parts = [escape(str(error.get(k))) for k in ("where", "detail", "action") if error.get(k)]
+    if (run.ledger.inserted or run.ledger.updated) and not run.written:
+        parts.append("What it had written was taken back; its rejects stay to be looked at.")
+    title = escape(str(error.get("title", "It did not finish.")))
+    st.html(f'<div class="sp-notice" role="alert"><b>{title}</b> {"<br>".join(parts)}</div>')
+
+
+def replayed(run: Any) -> None:
+    """What a replay did, in a sentence."""
+    taken = run.ledger.read - run.ledger.rejected - run.ledger.filtered
+    of = " and ".join(frame.link(f"run {each}", "runs", run=each) for each in run.replayed_of[:4])
+    tone = "wait" if run.ledger.rejected else "ok"
+    again = (
+        f"{words.count(run.ledger.rejected, 'row')} came back to quarantine" if run.ledger.rejected else ""
+    )
+    told = f"{words.count(run.replayed, 'reject')} of {of or 'earlier runs'} went through the mapping again: "
+    told += ", ".join(part for part in (f"{taken:,} taken", again) if part)
+    st.html(f'<div class="sp-notice {tone}" role="status">{told}.</div>')
 
 
 def done(client: Client, run: Any) -> None:
@@ -121,27 +235,6 @@ def done(client: Client, run: Any) -> None:
         frame.go("explorer", run=run.run)
     if waiting and st.button(f"Repair {words.count(waiting, 'reject')}", type="primary"):
         frame.go("quarantine", run=run.run)
-
-
-@st.fragment(run_every=1.0)
-def watch(number: int) -> None:
-    """Progress of a run under way; the whole page follows when it ends."""
-    run = access.client().run(number)
-    if run.state != "running":
-        st.rerun(scope="app")
-    progress = run.progress
-    rows = progress.rows if progress else run.ledger.read
-    rate = f", {progress.rate:,.0f} rows a second" if progress else ""
-    left = f", about {words.seconds(progress.left)} left" if progress and progress.left is not None else ""
-    share = progress.share if progress else None
-    text = f"{words.count(rows, 'row')} read{rate}{left}" + (
-        ". Cancelling after this batch." if progress and progress.cancelling else ""
-    )
-    if share is not None:
-        st.progress(min(max(share, 0.0), 1.0), text=text)
-    else:
-        st.html(f'<div class="sp-notice wait" role="status"><b>Under way.</b> {escape(text)}</div>')
-    picture(run.ledger, f"{rows:,} rows so far")
 
 
 def causes(client: Client, run: Any) -> None:
@@ -166,12 +259,7 @@ def causes_list(run: Any, found: list[Any], key: str) -> None:
         Row(
             str(cause.first),
             [
-                cell(
-                    cause.reason,
-                    tone="b",
-                    sub=", ".join(f"“{e.raw.strip()[:40]}”" for e in cause.examples[:1]),
-                    hint=cause.explanation,
-                ),
+                cell(cause.reason, tone="b", sub=examples(cause), hint=cause.explanation),
                 figure(cause.rows),
                 cell(bar=cause.rows / most),
                 cell(cause.proposals[0].title if cause.proposals else "Open the rows", act="open"),
@@ -189,9 +277,17 @@ def causes_list(run: Any, found: list[Any], key: str) -> None:
             key=f"{key}-list",
             none=none,
             height=320,
+            widest=240,
         )
     if chosen.row:
         frame.go("quarantine", run=run.run, cause=chosen.row)
+
+
+def examples(cause: Any) -> str:
+    """What stood in the failing field, or the line where there is none."""
+    values = [e.fields.get(cause.source_field) for e in cause.examples] if cause.source_field else []
+    shown = list(dict.fromkeys(v for v in values if v)) or [e.raw.strip() for e in cause.examples[:1]]
+    return ", ".join(f"“{value[:40]}”" for value in shown[:2])
 
 
 def warnings(warned: list[Any]) -> None:
@@ -203,43 +299,87 @@ def warnings(warned: list[Any]) -> None:
         listing("Warnings", [Column(), Column(right=True)], rows, key="warning-list")
 
 
-def lineage(run: Any, name: str, pipeline: Any) -> None:
-    payload = run.payloads[0] if run.payloads else None
-    first = (
-        f"<b>{escape(payload.name)}</b><br><span class='s m'>{words.size(payload.size)}</span>"
-        if payload
-        else "<b>No payload</b>"
+def lineage(run: Any, name: str) -> None:
+    """From the payload over the mapping to the records, each a way to go there."""
+    first = run.payloads[0] if run.payloads else None
+    more = f", and {words.count(len(run.payloads) - 1, 'more')}" if len(run.payloads) > 1 else ""
+    if run.replayed:
+        of = run.replayed_of[0] if run.replayed_of else None
+        begin = node("Rejects", frame.link(f"of run {of}", "runs", run=of) if of else "of earlier runs")
+    elif first is not None:
+        begin = node(first.name, words.size(first.size) + more, title=first.name)
+    else:
+        begin = node("No payload", "nothing was read")
+    sealed = []
+    if first is not None:
+        off = access.why_not(Permission.WORK)
+        address = f"/api/v1/tenants/{access.tenant()}/runs/{run.run}/payloads/{first.number}"
+        get = f'<a href="{escape(address)}" download>Download</a>' if off is None else "sealed as received"
+        sealed = [node(f"Payload {run.run}-{first.number + 1}", get, title=f"SHA-256 {first.sha256}")]
+    checks = sum(mapping.checks for mapping in run.mappings)
+    mapping = frame.link(f"Mapping {run.version}", "mapping", pipeline=run.pipeline, version=run.version)
+    mapped = node(mapping, words.count(checks, "check"), html=True, title=f"{name}, version {run.version}")
+    wrote = {each.target: each.versions for each in run.written}
+    targets = list(wrote) or list(dict.fromkeys(m.target for m in run.mappings))
+    label = targets[0] if len(targets) == 1 else words.count(len(targets), "target model")
+    kept = node(
+        frame.link(label, "explorer", run=run.run, target=targets[0] if len(targets) == 1 else None),
+        words.count(sum(wrote.values()), "version"),
+        html=True,
+        title=", ".join(targets),
     )
-    targets = (
-        ", ".join(dict.fromkeys(m.target for m in pipeline.pipeline.mappings)) if pipeline else "records"
-    )
-    short = targets if len(targets) < 40 else words.count(len(pipeline.pipeline.mappings), "target model")
-    written = run.ledger.inserted + run.ledger.updated
     arrow = '<span class="ar" aria-hidden="true">→</span>'
-    sealed = (
-        f"<b>{words.count(len(run.payloads), 'payload')}</b><br><span class='s m'>sealed as received</span>"
-    )
-    mapped = f"<b>{escape(name)}</b><br><span class='s m'>version {run.version}</span>"
-    kept = f"<b>{escape(short)}</b><br><span class='s m'>{words.count(written, 'version')} written</span>"
-    parts = arrow.join(f"<div>{part}</div>" for part in (first, sealed, mapped, kept))
     with frame.panel("Lineage", key="lineage"):
-        st.html(f'<div class="lin">{parts}</div>')
+        st.html(f'<div class="lin">{arrow.join([begin, *sealed, mapped, kept])}</div>')
+
+
+def node(name: str, second: str, *, html: bool = False, title: str = "") -> str:
+    """A step of the way; `html` where its name is a link already."""
+    shown = name if html else escape(name)
+    return f'<div title="{escape(title)}"><b>{shown}</b><br><span class="s m">{second}</span></div>'
 
 
 def undo(client: Client, run: Any) -> None:
-    written = run.ledger.inserted + run.ledger.updated
     with frame.panel("Undo this load", key="undo"):
         if run.state == "undone":
             st.caption("This load was undone. The sealed payload stays, so it can be run again.")
             return
-        st.caption(
-            f"Removes the {words.count(written, 'version')} it wrote and brings back what they replaced. "
-            "The sealed payload stays, so it can be run again."
-        )
-        off = access.why_not(Permission.BUILD) or ("It wrote nothing." if not written else None)
+        plan = client.undo_plan(run.run)
+        versions = sum(each.versions for each in plan.written)
+        st.caption(" ".join(undoing(plan, versions)))
+        off = access.why_not(Permission.BUILD) or ("It wrote nothing." if not versions else None)
         with st.popover("Undo load", disabled=off is not None, help=off):
-            st.write(f"Remove {words.count(written, 'version')}?")
+            st.write(f"Remove {words.count(versions, 'version')}?")
             frame.act(f"Undo run {run.run}", client.undo_run, run.run, type="primary")
+
+
+def undoing(plan: Any, versions: int) -> list[str]:
+    """What an undo would do, in numbers, a sentence each."""
+    if not versions:
+        return ["It wrote nothing that could be taken back."]
+    gone, restored = sum(e.gone for e in plan.written), sum(e.restored for e in plan.written)
+    told = [
+        f"Removes the {words.count(versions, 'version')} it wrote: {words.count(gone, 'record')} will be gone"
+    ]
+    told[0] += f", {restored:,} fall back to their version before." if restored else "."
+    if plan.closes:
+        told.append(f"{words.count(plan.closes, 'open reject')} of it will be closed.")
+    if plan.reopens:
+        told.append(f"{words.count(plan.reopens, 'reject')} will wait in quarantine again.")
+    if plan.moves_cursor:
+        told.append("The source is read again from where it stood before.")
+    return [*told, "The sealed payload stays, so it can be run again."]
+
+
+def log(run: Any) -> None:
+    if run.notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in run.notes)
+        with frame.panel("Notes", key="notes"):
+            st.html(f'<ul class="sp-notes">{items}</ul>')
+    zone = words.zone()
+    lines = [f"{line.at.astimezone(zone):%H:%M:%S}  {line.text}" for line in run.log]
+    with st.expander(f"Log, {words.count(len(lines), 'line')}"):
+        st.code("\n".join(lines) or "Nothing was noted.", language=None, wrap_lines=True)
 
 
 def page() -> None:

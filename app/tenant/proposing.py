@@ -112,7 +112,7 @@ def _padding(desk: Desk, pipeline: Pipeline, shape: Shape, sample: list[Reject])
     first = next(r for r in sample if r.id in changed)
     return [
         Proposal(
-            title="Make the lines whole: fill up, or join what was split", fix=PadFix(), repairs=len(changed),
+            title="Make the lines whole", fix=PadFix(), repairs=len(changed),
             tried=len(sample), before=_text(first.raw), after=_text(changed[first.id]),
         )
     ]  # fmt: skip

@@ -285,11 +285,13 @@ def _progress(desk: Desk, run: Run) -> ProgressView | None:
 
 
 def _live(desk: Desk, live: Progress, started: datetime) -> ProgressView:
-    rows, share = live.ledger.read, live.share
+    rows = max(live.ledger.read, live.staged)
+    # Chunks are read ahead, so how much of the payload was read says too much.
+    share = live.share * min(live.staged / live.read, 1.0) if live.share and live.read else None
     passed = max(time.perf_counter() - live.begun, 0.001)
     return ProgressView(
-        rows=max(rows, live.staged),
-        rate=max(rows, live.staged) / max((desk.now() - started).total_seconds(), 0.001),
+        rows=rows,
+        rate=rows / max((desk.now() - started).total_seconds(), 0.001),
         share=share,
         left=passed * (1 - share) / share if share else None,
         passed=passed,
