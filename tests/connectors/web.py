@@ -1,0 +1,58 @@
+"""A small web server on loopback, for connectors to ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Web:
+    """A small web server on loopback: files, redirects, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.moved: dict[str, str] = {}
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.slow: set[str] = set()
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                web.asked.append((self.path, dict(self.headers)))
+                if self.path in web.moved:
+                    self.send_response(302)
+                    self.send_header("Location", web.moved[self.path])
+                    self.end_headers()
+                elif self.path not in web.files:
+                    self.send_error(404)
+                elif self.headers.get("If-None-Match") == '"v1"':
+                    self.send_response(304)
+                    self.end_headers()
+                else:
+                    body = web.files[self.path]
+                    self.send_response(200)
+                    self.send_header("Content-Type", "text/csv; charset=utf-8")
+                    self.send_header("ETag", '"v1"')
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    if self.path in web.slow:
+                        body, rest = body[:1], body[1:]
+                        self.wfile.write(body)
+                        self.wfile.flush()
+                        time.sleep(0.6)
+                        body = rest
+                    self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
