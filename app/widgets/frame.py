@@ -77,9 +77,9 @@ def notice(problem: SpireError) -> None:
     st.html(f'<div class="sp-notice" role="alert">{" ".join(parts)}{after}</div>')
 
 
-def warn(html: str) -> None:
-    """A banner that needs a person."""
-    st.html(f'<div class="sp-notice wait" role="status">{html}</div>')
+def warn(html: str, tone: str = "wait") -> None:
+    """A banner that needs a person; with the tone `bad` it says that something is wrong."""
+    st.html(f'<div class="sp-notice {tone}" role="status">{html}</div>')
 
 
 def tell(text: str) -> None:
@@ -87,18 +87,21 @@ def tell(text: str) -> None:
     st.session_state["told"] = text
 
 
-def panel(title: str = "", note: str = "", *, key: str, flush: bool = False) -> DeltaGenerator:
-    """A panel. `flush` ones hold a list from edge to edge."""
+def panel(
+    title: str = "", note: str = "", *, key: str, flush: bool = False, more: str = ""
+) -> DeltaGenerator:
+    """A panel. `flush` ones hold a list from edge to edge; `more` is HTML of a link at the right of its head."""
     box = st.container(border=True, key=f"{'flush' if flush else 'panel'}-{key}")
     if title:
-        box.html(heading(title, note))
+        box.html(heading(title, note, more))
     return box
 
 
-def heading(title: str, note: str = "") -> str:
-    """HTML of a panel's head."""
+def heading(title: str, note: str = "", more: str = "") -> str:
+    """HTML of a panel's head; `more` is HTML of a link at its right."""
     second = f'<span class="s m">{escape(note)}</span>' if note else ""
-    return f'<div class="sp-title" role="heading" aria-level="2">{escape(title)}{second}</div>'
+    beside = f'<span class="more">{more}</span>' if more else ""
+    return f'<div class="sp-title">{beside}<span role="heading" aria-level="2">{escape(title)}{second}</span></div>'
 
 
 def link(text: object, page: str, **params: object) -> str:
@@ -113,11 +116,16 @@ def go(page: str, **params: object) -> NoReturn:
 
 
 def act(
-    label: str, action: Callable[..., object], *args: object, off: str | None = None, **options: object
+    label: str,
+    action: Callable[..., object],
+    *args: object,
+    off: str | None = None,
+    help: str | None = None,
+    **options: object,
 ) -> None:
-    """A button whose action may be refused. `off` is why it can't be pressed."""
+    """A button whose action may be refused. `off` is why it can't be pressed, `help` what it does."""
     st.button(
-        label, on_click=lambda: attempt(action, *args), disabled=off is not None, help=off, **options,  # type: ignore[arg-type]
+        label, on_click=lambda: attempt(action, *args), disabled=off is not None, help=off or help, **options,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
