@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from engine import scan
@@ -98,6 +99,33 @@ def _on(way: Way, relation: str) -> str:
     return f"WITH source AS NOT MATERIALIZED ({relation}) {way.sql}"
 
 
+def altered(
+    cursor: DuckDBPyConnection, texts: Texts, field: str, values: Sequence[tuple[int, str | None]], name: str
+) -> Texts:
+    """Rows with another value in one field, as a held text of its own: row i is the i-th of `values`."""
+    table = f"stage.{scan.identifier(name)}"
+    cursor.register("altering", _altering(values))
+    try:
+        cursor.execute(
+            f"CREATE OR REPLACE TABLE {table} AS SELECT t.* REPLACE (a.value AS {scan.identifier(field)}) "
+            f"FROM altering a JOIN (SELECT *, rowid AS _at FROM {texts.table}) t ON t._at = a.at ORDER BY a.nth"
+        )
+        cursor.execute(f"ALTER TABLE {table} DROP COLUMN _at")
+    finally:
+        cursor.unregister("altering")
+    return replace(texts, table=table, rows=len(values), faults=(), complete=False)
+
+
+def _altering(values: Sequence[tuple[int, str | None]]) -> pa.Table:
+    return pa.table(
+        {
+            "nth": pa.array(range(len(values)), pa.int64()),
+            "at": pa.array([row for row, _ in values], pa.int64()),
+            "value": pa.array([value for _, value in values], pa.string()),
+        }
+    )
+
+
 def place_of(cursor: DuckDBPyConnection, texts: Texts, line: int) -> int | None:
     """The held row on a physical line of the source."""
     found = cursor.execute(f"SELECT rowid FROM {texts.table} WHERE _line = {int(line)} LIMIT 1").fetchone()
@@ -106,3 +134,15 @@ def place_of(cursor: DuckDBPyConnection, texts: Texts, line: int) -> int | None:
 
 def _read(branch: Branch) -> list[str]:
     return [scan.identifier(name) for name in branch.fields] or ["1 AS _nothing"]
+
+
+def held_values(
+    cursor: DuckDBPyConnection, texts: Texts, rows: Sequence[int], field: str
+) -> tuple[dict[int, str | None], dict[str, list[str]]]:
+    """One field's text by row, and what stands in every field of these rows, blanks left out."""
+    names = [f.name for f in texts.fields if f.name != scan.RAW]
+    listed = ", ".join(["rowid", *map(scan.identifier, names)])
+    picked = f"list_contains([{', '.join(str(int(row)) for row in rows)}]::BIGINT[], rowid)"
+    found = cursor.execute(f"SELECT {listed} FROM {texts.table} WHERE {picked} ORDER BY rowid").fetchall()
+    others = {name: [row[n] for row in found if row[n]] for n, name in enumerate(names, 1)}
+    return {row[0]: row[names.index(field) + 1] for row in found} if field in names else {}, others

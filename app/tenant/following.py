@@ -110,6 +110,7 @@ def _stages(item: FieldMapping, way: Way, found: Sequence[TracedRow], shown: Tra
             if n
             else 0,
             fails=sum(row.lost[n] is not None for row in found),
+            failing=next((row.line for row in found if row.lost[n] is not None), None),
         )
         for n, stage in enumerate(way.stages)
     ]

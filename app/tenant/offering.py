@@ -6,51 +6,73 @@ Everything offered was tried: its counts are what the plan itself makes of the s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from duckdb import DuckDBPyConnection
 
 from app.tenant.desk import Desk, targets
-from app.tenant.following import mapped, mapping_at
+from app.tenant.following import mapped, mapping_at, narrowed
 from app.tenant.proposing import DATE_FIXES, TEXT_FIXES, with_dates
+from app.tenant.reading import AMONG, chosen, extent, held, named
 from app.tenant.repairing import TEXT
 from app.tenant.schemas.chains import Offer, Offers, Reading, Readings
 from app.tenant.values import plain
-from app.tenant.weighing import Weighed, weigh
+from app.tenant.weighing import passing, weigh, weigh_altered
+from engine.compile import Plan, compile_plan
+from engine.lineage import chain
 from engine.model import FieldMapping, FieldType, Mapping, Source, Step, TargetField
-from engine.suggest.next import Next, next_steps
+from engine.scan import RAW
+from engine.suggest.next import next_steps
 from engine.types import VOCABULARIES
+from storage import traces
+from storage.texts import Texts
+from storage.traces import TracedRow
 
 MOST_NEXT, MOST_REPAIRS, MOST_READ = 6, 3, 8
+# So many failing rows tell what would mend them.
+MENDED = 100
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A field's sample as the plan takes it: each row's way, by its place in the held text."""
+
+    plan: Plan
+    item: FieldMapping
+    spec: TargetField
+    table: Texts
+    rows: dict[int, TracedRow]
+    failing: list[int]
+    sources: dict[str, list[str]]
+    texts: dict[int, str | None]
 
 
 def offers(desk: Desk, read: Source, mappings: Sequence[Mapping], at: int, field: str, rows: int) -> Offers:
     """Steps that a sample's values ask for, and changes that mend rows that fail, each with what it does."""
-    mapping = mapping_at(mappings, at)
-    item = mapped(mapping, field)
-    spec = targets(desk)[mapping.target].field(field)
-    # First as it is: what the values look like as text after the steps there are, and which rows fail.
-    now = weigh(desk, read, mapping, [(TEXT, item), (spec, item)], rows)
-    failing = [row for row in now.rows if row.failed[1]]
-    texts = [row.values[0] for row in now.rows if row.values[0]]
-    others: dict[str, list[str]] = {}
-    for row in now.rows:
-        for name, value in row.source.items():
-            if value:
-                others.setdefault(name, []).append(value)
-    ahead = next_steps(spec, item.source, texts, others)
-    mending = _repairs(spec, item) if failing else []
-    tried = [*(_with(item, (*item.steps, *each.steps)) for each in ahead), *(way for _, way in mending)]
-    if not tried:
-        return Offers(next=[], repairs=[], extent=now.extent)
-    found = weigh(desk, read, mapping, [(spec, item), *((spec, way) for way in tried)], rows)
-    made = [
-        _offer(each, way, n, found.rows)
-        for n, (each, way) in enumerate(zip(_titles(ahead, mending), tried, strict=True), 1)
-    ]
-    mends = [offer for offer in made if offer.repairs]
-    return Offers(
-        next=[o for o in made[: len(ahead)] if o.changes or o.steps[-1].step == "map"][:MOST_NEXT],
-        repairs=_distinct(sorted(mends, key=lambda o: (-o.repairs, len(o.steps)))),
-        extent=found.extent,
-    )
+    models = targets(desk)
+    item = mapped(mapping_at(mappings, at), field)
+    spec = models[mappings[at].target].field(field)
+    plan = compile_plan(mappings, models)
+    narrow = compile_plan([narrowed(mappings[at], field)], models)
+    way = chain(narrow.branches[0], field, models)
+    raw = any(RAW in branch.fields for branch in plan.branches)
+    with held(desk, read, AMONG, raw=raw) as (cursor, table, _):
+        picked = chosen(cursor, table, rows, named(desk, read))
+        whole = table.complete and len(picked) == table.rows
+        said = extent(len(picked), whole, table.complete, table.rows)
+        if item.source is None or mappings[at].explode is not None:
+            # What is no value of the row's own can't be tried with another.
+            return Offers(next=[], repairs=[], extent=said)
+        found = traces.trace(cursor, plan, at, narrow.branches[0], way, table, picked)
+        shown = {row.row: row for row in found}
+        failing = [row.row for row in found if any(row.lost)]
+        texts, sources = traces.held_values(cursor, table, list(shown), item.source)
+        looked = Looked(narrow, item, spec, table, shown, failing, sources, texts)
+        return Offers(
+            next=_next(desk, cursor, looked),
+            repairs=_repairs(desk, cursor, looked) if failing else [],
+            extent=said,
+        )
 
 
 def readings(
@@ -58,13 +80,15 @@ def readings(
 ) -> Readings:
     """Values of a source field as each chain reads them, those first that the chains read differently."""
     spec = targets(desk)[target].field(field)
-    ways = [(spec, FieldMapping(field=field, source=origin, steps=tuple(steps))) for steps in choices]
-    mapping = Mapping(target=target, fields=())
-    found = weigh(desk, read, mapping, ways, 200)
-    there = [row for row in found.rows if row.source.get(origin)]
+    ways = [FieldMapping(field=field, source=origin, steps=tuple(steps)) for steps in choices]
+    with held(desk, read, AMONG) as (cursor, table, _):
+        picked = chosen(cursor, table, 200, named(desk, read))
+        found = weigh(desk, cursor, table, picked, spec, ways)
+    there = [row for row in found if row.source.get(origin)]
     differing = [row for row in there if len({str(value) for value in row.values}) > 1]
     shown = {row.source[origin]: row for row in reversed([*differing, *there])}
     ordered = sorted(shown.values(), key=lambda row: (row not in differing, any(row.failed), row.line))
+    whole = table.complete and len(picked) == table.rows
     return Readings(
         values=[
             Reading(line=row.line, value=str(row.source[origin]), read=[plain(v) for v in row.values])
@@ -72,57 +96,104 @@ def readings(
         ],
         differ=len(differing),
         unread=[sum(row.failed[n] for row in there) for n in range(len(choices))],
-        extent=found.extent,
+        extent=extent(len(picked), whole, table.complete, table.rows),
     )
 
 
-def _repairs(spec: TargetField, item: FieldMapping) -> list[tuple[str, FieldMapping]]:
-    """Chains that may understand more than the one there is."""
-    found = [(title, _with(item, (*steps, *item.steps))) for title, steps in TEXT_FIXES]
-    for title, formats in DATE_FIXES:
-        steps = with_dates(item, formats, dated=spec.type in (FieldType.TIMESTAMP, FieldType.DATE))
-        if steps is not None:
-            found.append((title, _with(item, tuple(steps))))
-    words = spec.vocabulary or (spec.name if spec.name in VOCABULARIES else None)
-    if words is not None and spec.type in (FieldType.INTEGER, FieldType.TEXT):
-        step = Step(step="map", options={"vocabulary": words, "otherwise": "keep"})
-        found.append((f"Read words as {words}", _with(item, (step, *item.steps))))
-    return found
+def _next(desk: Desk, cursor: DuckDBPyConnection, looked: Looked) -> list[Offer]:
+    """Steps for the end of the chain, tried on the values as they stand there."""
+    item = looked.item
+    source = str(item.source)
+    # The stop before the last is the value after the steps there are.
+    now = [(row, traced.values[-2]) for row, traced in looked.rows.items() if traced.values[-2]]
+    ahead = next_steps(looked.spec, source, [str(value) for _, value in now], looked.sources)
+    if not ahead:
+        return []
+    ways = [FieldMapping(field="value", source=source, steps=each.steps) for each in ahead]
+    found = weigh_altered(desk, cursor, looked.table, source, now, ways, TEXT)
+    made = []
+    for n, each in enumerate(ahead):
+        changed = [row for row in found if row.values[n] != now[row.row][1] and not row.failed[n]]
+        if changed or each.steps[-1].step == "map":
+            example = changed[0] if changed else None
+            made.append(
+                Offer(
+                    title=each.title, why=each.why, steps=[*item.steps, *each.steps], changes=len(changed),
+                    before=now[example.row][1] if example else None,
+                    after=str(plain(example.values[n])) if example else None,
+                )
+            )  # fmt: skip
+    return made[:MOST_NEXT]
 
 
-def _titles(ahead: Sequence[Next], mending: Sequence[tuple[str, FieldMapping]]) -> list[Next]:
-    return [*ahead, *(Next(title, "", ()) for title, _ in mending)]
-
-
-def _with(item: FieldMapping, steps: Sequence[Step]) -> FieldMapping:
-    return item.model_copy(update={"steps": tuple(steps)})
-
-
-def _offer(told: Next, way: FieldMapping, n: int, rows: Sequence[Weighed]) -> Offer:
-    changed = [row for row in rows if row.values[n] != row.values[0] and not row.failed[n]]
-    failing = [row for row in rows if row.failed[0]]
-    mended = [row for row in failing if not row.failed[n] and row.values[n] is not None]
-    # What breaks rows that were good mends nothing.
-    broken = any(row.failed[n] and not row.failed[0] for row in rows)
-    example = next(iter(mended or changed), None)
-    before = example and (
-        example.values[0] if example.values[0] is not None else example.source.get(way.source or "")
-    )
-    return Offer(
-        title=told.title,
-        why=told.why,
-        steps=list(way.steps),
-        changes=len(changed),
-        repairs=0 if broken else len(mended),
-        fails=len(failing),
-        before=None if before is None else str(plain(before)),
-        after=None if example is None else str(plain(example.values[n])),
-    )
-
-
-def _distinct(offers: Sequence[Offer]) -> list[Offer]:
-    """The best ones that do not do the same."""
+def _repairs(desk: Desk, cursor: DuckDBPyConnection, looked: Looked) -> list[Offer]:
+    """Changes after which failing rows pass and no good row fails, those that mend most first."""
+    made = [*_by_text(desk, cursor, looked), *_by_dates(desk, cursor, looked)]
     found: dict[tuple[int, str | None], Offer] = {}
-    for offer in offers:
+    for offer in sorted(made, key=lambda offer: (-offer.repairs, len(offer.steps))):
         found.setdefault((offer.repairs, offer.after), offer)
     return list(found.values())[:MOST_REPAIRS]
+
+
+def _by_text(desk: Desk, cursor: DuckDBPyConnection, looked: Looked) -> list[Offer]:
+    """Steps before the chain, on the source's own text."""
+    item, source = looked.item, str(looked.item.source)
+    tried = [*TEXT_FIXES, *_by_words(looked.spec)]
+    ways = [FieldMapping(field="value", source=source, steps=steps) for _, steps in tried]
+    some = looked.failing[:MENDED]
+    fixed = {row.row: row for row in weigh(desk, cursor, looked.table, sorted(looked.rows), TEXT, ways)}
+
+    def attempts(rows: Sequence[int], n: int) -> list[tuple[int, str | None]]:
+        given = ((row, fixed[row].values[n]) for row in rows if row in fixed)
+        return [(row, value) for row, value in given if value is not None and value != looked.texts.get(row)]
+
+    trials = [(n, row, value) for n in range(len(tried)) for row, value in attempts(some, n)]
+    passed = passing(
+        cursor, looked.plan, looked.table, source, [(row, value) for _, row, value in trials], item.field
+    )
+    good = [row for row in looked.rows if row not in set(looked.failing)]
+    made = []
+    for n in dict.fromkeys(trials[i][0] for i in passed):
+        kept = attempts(good, n)
+        if len(passing(cursor, looked.plan, looked.table, source, kept, item.field)) < len(kept):
+            continue
+        mended = [i for i in passed if trials[i][0] == n]
+        title, steps = tried[n]
+        made.append(
+            Offer(
+                title=title, why="", steps=[*steps, *item.steps], repairs=len(mended), fails=len(some),
+                changes=len(mended) + len(kept), before=looked.texts.get(trials[mended[0]][1]),
+                after=str(plain(passed[mended[0]])),
+            )
+        )  # fmt: skip
+    return made
+
+
+def _by_words(spec: TargetField) -> list[tuple[str, tuple[Step, ...]]]:
+    """Words in the place of what the field holds, from the vocabulary it has or is called after."""
+    name = spec.vocabulary or (spec.name if spec.name in VOCABULARIES else None)
+    if name is None or spec.type not in (FieldType.INTEGER, FieldType.TEXT):
+        return []
+    return [(f"Read words as {name}", (Step(step="map", options={"vocabulary": name, "otherwise": "keep"}),))]
+
+
+def _by_dates(desk: Desk, cursor: DuckDBPyConnection, looked: Looked) -> list[Offer]:
+    """More formats for a chain that reads dates."""
+    item, dated = looked.item, looked.spec.type in (FieldType.TIMESTAMP, FieldType.DATE)
+    given = [(title, with_dates(item, formats, dated=dated)) for title, formats in DATE_FIXES]
+    tried = [(title, steps) for title, steps in given if steps is not None]
+    if not tried:
+        return []
+    ways = [item.model_copy(update={"steps": tuple(steps)}) for _, steps in tried]
+    found = weigh(desk, cursor, looked.table, looked.failing[:MENDED], looked.spec, ways)
+    made = []
+    for n, (title, steps) in enumerate(tried):
+        mended = [row for row in found if not row.failed[n] and row.values[n] is not None]
+        if mended:
+            made.append(
+                Offer(
+                    title=title, why="", steps=steps, repairs=len(mended), fails=len(found), changes=len(mended),
+                    before=looked.texts.get(mended[0].row), after=str(plain(mended[0].values[n])),
+                )
+            )  # fmt: skip
+    return made

@@ -57,11 +57,20 @@ def judge(
 ) -> Judgement:
     """How these rules, in place of the mapping's own, fare on a sample."""
     mapping = mapping_at(mappings, at)
-    ruled = [
-        m if n != at else mapping.model_copy(update={"rules": tuple(rules)}) for n, m in enumerate(mappings)
-    ]
+    ruled = [m if n != at else _with(mapping, rules) for n, m in enumerate(mappings)]
     tried = _tried(desk, read, ruled, at, rows)
     return Judgement(rules=[_judged(rule, tried, at, desk.now()) for rule in rules], extent=tried.extent)
+
+
+def _with(mapping: Mapping, rules: Sequence[Rule]) -> Mapping:
+    """The mapping with these rules, and of its fields those the rules look at: a whole one takes long to compile."""
+    looked: set[str] = set()
+    for rule in rules:
+        if rule.operator == "expression":
+            return mapping.model_copy(update={"rules": tuple(rules)})
+        looked |= {str(name) for name in (rule.field, *_fields(rule)) if name}
+    fields = tuple(item for item in mapping.fields if item.field in looked)
+    return mapping.model_copy(update={"rules": tuple(rules), "fields": fields})
 
 
 def _tried(desk: Desk, read: Source, mappings: Sequence[Mapping], at: int, rows: int) -> Tried:
@@ -109,7 +118,7 @@ def _repeated(fields: Sequence[str], tried: Tried) -> list[PreviewRow]:
     found = []
     for row in tried.rows:
         values = [row.output.get(name) for name in fields]
-        if row.blocked or all(value is None for value in values):
+        if all(value is None for value in values):
             continue
         seen[repr(values)] += 1
         if seen[repr(values)] > 1:
@@ -118,17 +127,16 @@ def _repeated(fields: Sequence[str], tried: Tried) -> list[PreviewRow]:
 
 
 def _over_run(check: RunCheck, tried: Tried, now: datetime) -> tuple[bool, str]:
-    good = [row for row in tried.rows if not row.blocked]
     if check.kind == "volume":
         # What is not read here can only add: a lower end that is met stays met.
         holds = run_check_holds(check, read=tried.whole, accepted=tried.whole, newest=None, now=now)
         return holds, f"The source has {tried.whole:,} rows or more now."
-    moments = [value for row in good if (value := row.output.get(check.field or "")) is not None]
+    moments = [value for row in tried.rows if (value := row.output.get(check.field or "")) is not None]
     newest = max(moments, default=None)
     if newest is not None and not isinstance(newest, datetime):
         newest = datetime(newest.year, newest.month, newest.day)
     aware = now if now.tzinfo else now.replace(tzinfo=UTC)
-    holds = run_check_holds(check, read=len(good), accepted=len(good), newest=newest, now=aware)
+    holds = run_check_holds(check, read=len(tried.rows), accepted=len(tried.rows), newest=newest, now=aware)
     return (
         holds,
         f"The newest in the sample is {newest:%Y-%m-%d %H:%M}." if newest else "The sample has none.",

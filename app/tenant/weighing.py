@@ -1,58 +1,92 @@
-"""Weighing: several ways of making one field, tried together on the same rows of a source. Nothing is kept."""
+"""Weighing: several ways of making a field from a source's held rows, tried together. Nothing is kept."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from duckdb import DuckDBPyConnection
+
 from app.tenant.desk import Desk, targets
-from app.tenant.reading import AMONG, chosen, extent, held, named
-from engine.compile import compile_plan
-from engine.model import FieldMapping, Mapping, Source, TargetField, TargetModel
-from engine.scan import RAW
-from storage import texts
+from engine.compile import Plan, compile_plan
+from engine.model import FieldMapping, Mapping, TargetField, TargetModel
+from storage import glance, texts, traces
+from storage.texts import Texts
 
 
 @dataclass(frozen=True)
 class Weighed:
-    """A row: its source values, what each way makes of it, and which ways fail on it."""
+    """A row by its place: its source values, what each way makes of it, and which ways fail on it."""
 
+    row: int
     line: int
     source: dict[str, str | None]
     values: list[Any]
     failed: list[bool]
 
 
-@dataclass(frozen=True)
-class Weighing:
-    """Every row of the sample that the mapping takes, and of how many rows that speaks."""
-
-    rows: list[Weighed]
-    extent: str
-
-
 def weigh(
-    desk: Desk, read: Source, mapping: Mapping, ways: Sequence[tuple[TargetField, FieldMapping]], rows: int
-) -> Weighing:
-    """The ways are one plan, so many cost little more than one; `where` and `explode` are the mapping's."""
-    specs = [
-        spec.model_copy(update={"name": f"way{n}", "required": False}) for n, (spec, _) in enumerate(ways)
-    ]
-    items = [item.model_copy(update={"field": f"way{n}"}) for n, (_, item) in enumerate(ways)]
+    desk: Desk,
+    cursor: DuckDBPyConnection,
+    table: Texts,
+    rows: Sequence[int],
+    spec: TargetField,
+    ways: Sequence[FieldMapping],
+    explode: str | None = None,
+) -> list[Weighed]:
+    """What each way makes of each row. All ways are one plan, so many cost little more than one."""
+    specs = [spec.model_copy(update={"name": f"way{n}", "required": False}) for n in range(len(ways))]
+    items = tuple(way.model_copy(update={"field": f"way{n}"}) for n, way in enumerate(ways))
     target = TargetModel(name="ways", fields=tuple(specs), key=("way0",))
-    tried = Mapping(target="ways", fields=tuple(items), where=mapping.where, explode=mapping.explode)
-    plan = compile_plan([tried], {**targets(desk), "ways": target})
-    raw = any(RAW in branch.fields for branch in plan.branches)
-    with held(desk, read, AMONG, raw=raw) as (cursor, table, shape):
-        picked = chosen(cursor, table, rows, named(desk, read))
-        found = texts.preview(cursor, plan, table, picked, {f.name: f for f in shape.fields})
-    whole = table.complete and len(picked) == table.rows
-    weighed = []
-    for row in found:
-        if row.target is not None:
-            failed = {each["field"] for each in row.failed}
-            names = [spec.name for spec in specs]
-            values = [row.output.get(name) for name in names]
-            weighed.append(Weighed(row.line, row.source, values, [name in failed for name in names]))
-    return Weighing(weighed, extent(len(picked), whole, table.complete, table.rows))
+    plan = compile_plan(
+        [Mapping(target="ways", fields=items, explode=explode)], {**targets(desk), "ways": target}
+    )
+    names = [each.name for each in specs]
+    found = []
+    for row in texts.preview(cursor, plan, table, rows, {f.name: f for f in table.fields}):
+        failed = {each["field"] for each in row.failed}
+        values = [row.output.get(name) for name in names]
+        found.append(Weighed(row.row, row.line, row.source, values, [name in failed for name in names]))
+    return found
+
+
+def weigh_altered(
+    desk: Desk,
+    cursor: DuckDBPyConnection,
+    table: Texts,
+    field: str,
+    values: Sequence[tuple[int, str | None]],
+    ways: Sequence[FieldMapping],
+    spec: TargetField,
+) -> list[Weighed]:
+    """The same for rows whose value of one field is another; row i is the i-th of `values`."""
+    other = traces.altered(cursor, table, field, values, f"altered_{secrets.token_hex(4)}")
+    try:
+        return weigh(desk, cursor, other, range(len(values)), spec, ways)
+    finally:
+        glance.let_go(cursor, other)
+
+
+def passing(
+    cursor: DuckDBPyConnection,
+    plan: Plan,
+    table: Texts,
+    field: str,
+    values: Sequence[tuple[int, str | None]],
+    target: str,
+) -> dict[int, Any]:
+    """Which of these altered rows a plan takes into a target field without breaking its checks, and as what."""
+    if not values:
+        return {}
+    other = traces.altered(cursor, table, field, values, f"altered_{secrets.token_hex(4)}")
+    try:
+        found = texts.preview(cursor, plan, other, range(len(values)), {f.name: f for f in other.fields})
+    finally:
+        glance.let_go(cursor, other)
+    return {
+        row.row: row.output[target]
+        for row in found
+        if row.output.get(target) is not None and not any(each["field"] == target for each in row.failed)
+    }

@@ -1,204 +1,461 @@
-"""One target field: where its value comes from, the steps it goes through, and the rules on it."""
+"""One target field: where its value comes from, and the chain of steps it goes through, tried before it is kept."""
 
 from __future__ import annotations
 
-import hashlib
+import copy
 import json
 from html import escape
 from typing import Any
 
 import streamlit as st
 
-from app.widgets import frame
+from app.client import Client
+from app.roles import Permission
+from app.widgets import access, chain, frame, options, words
 from app.widgets import mapping_draft as drafting
+from app.widgets import rules as ruling
 from app.widgets.drafts import Draft
-from app.widgets.form import form, missing
-from app.widgets.listing import Column, Row, cell, listing
-from engine.rules import OPERATORS
+from app.widgets.form import missing
+from app.widgets.mapping_draft import CONSTANT, SQL
+from app.widgets.value_map import value_map
+from engine.errors import SpireError
 
-SEVERITY = {"warn": "note it", "quarantine": "put the row into quarantine", "fail": "fail the run"}
-
-
-def field_editor(edited: Draft, field: Any, catalogue: dict[str, Any], sources: list[str]) -> None:
-    """Draw the editor of one target field."""
-    mapped = drafting.field_of(edited, field.name)
-    told = edited.now["suggested"].get(field.name) or {}
-    kind = field.kind or field.vocabulary or ""
-    st.html(
-        f'<div class="s m">{escape(field.type)}{", " + escape(kind) if kind else ""}'
-        f"{', required' if field.required else ''}. {escape(field.description or '')}</div>"
-    )
-    if told.get("choices"):
-        _choices(edited, field.name, told)
-    if mapped is None:
-        st.caption("Not mapped. Choose where it comes from on the left.")
-        return
-    if mapped.get("sql") is not None:
-        _text(edited, field.name, mapped, "sql", "Expression over source fields")
-    elif mapped.get("from") is None:
-        _text(edited, field.name, mapped, "constant", "Constant")
-    steps = list(mapped.get("steps", []))
-    for place, step in enumerate(steps):
-        _step(edited, field.name, mapped, place, catalogue.get(step["step"]), sources)
-    names = [name for name, entry in catalogue.items() if entry]
-    key = f"add-step-{field.name}-{len(steps)}"
-    st.selectbox(
-        "Add a step", ["", *names], key=key, label_visibility="collapsed",
-        format_func=lambda n: f"{catalogue[n].title}, {catalogue[n].group}" if n else "Add a step…",
-        on_change=lambda: _with_steps(edited, field.name, [*steps, {"step": st.session_state[key]}]) if st.session_state[key] else None,
-    )  # fmt: skip
+Data = dict[str, Any]
+MOST_KEPT = 40
+rules = ruling.rules
 
 
-def _step(
-    edited: Draft, field: str, mapped: dict[str, Any], place: int, entry: Any, sources: list[str]
+def field_editor(
+    edited: Draft, field: Any, catalogue: dict[str, Any], sources: list[str], *, line: int | None = None
 ) -> None:
-    steps = list(mapped["steps"])
-    step = steps[place]
-    options = step.get("options", {})
-    title = entry.title if entry else step["step"]
-    mark = hashlib.sha256(json.dumps([field, place, step], sort_keys=True).encode()).hexdigest()[:10]
-    with st.expander(
-        f"{place + 1}. {title}{_brief(options)}",
-        expanded=bool(entry) and bool(missing(entry.options, options)),
+    """Draw the editor of one target field; `line` names the row whose values are shown (the address's, if not told)."""
+    told = edited.now["suggested"].get(field.name) or {}
+    mapped = drafting.field_of(edited, field.name)
+    if told.get("choices") and (
+        mapped is None or mapped.get("from") == (told.get("best") or {}).get("source")
     ):
-        if entry is not None:
-            st.caption(entry.summary)
-        if entry is not None and entry.options.get("properties"):
-            with st.form(f"step-{mark}", border=False):
-                changed = form(entry.options, options, key=mark, fields=sources)
-                if st.form_submit_button("Apply"):
-                    made = [*steps[:place], {"step": step["step"], "options": changed}, *steps[place + 1 :]]
-                    _with_steps(edited, field, made)
-                    st.rerun()
-        row = st.container(horizontal=True, gap="small")
-        others = [*steps[:place], *steps[place + 1 :]]
-        row.button(
-            "Remove", key=f"rm-{mark}", type="tertiary", on_click=_with_steps, args=(edited, field, others)
-        )
-        if place:
-            moved = [*steps[: place - 1], step, steps[place - 1], *steps[place + 1 :]]
-            row.button(
-                "Move up",
-                key=f"up-{mark}",
-                type="tertiary",
-                on_click=_with_steps,
-                args=(edited, field, moved),
+        _choices(edited, field, told, mapped)
+    if mapped is None:
+        _unmapped(edited, field, told)
+        return
+    _Editor(edited, field, catalogue, sources, mapped, line or _line()).draw()
+
+
+class _Editor:
+    """One drawing of the chain: what is shown, and what each act does to the draft."""
+
+    def __init__(
+        self, edited: Draft, field: Any, catalogue: Data, sources: list[str], mapped: Data, line: int | None
+    ) -> None:
+        self.edited, self.field, self.catalogue, self.sources = edited, field, catalogue, sources
+        self.client, self.line, self.kept = access.client(), line, mapped
+        self.key = f"chain-{edited.now['subject']}-{edited.now['at']}-{field.name}"
+        # What was tried and cannot be kept yet stands beside the draft, until it is mended or put back.
+        tried = st.session_state.get(f"{self.key}-tried")
+        self.tried = tried if tried and tried["base"] == mapped else None
+        self.mapped: Data = self.tried["mapped"] if self.tried else mapped
+
+    def draw(self) -> None:
+        trace = followed(self.client, self.edited, self.field.name, self.line)
+        offers = offered(self.client, self.edited, self.field.name) if self.tried is None else None
+        chain.draw(self._data(trace, offers), key=self.key, acted=self._acted)
+        place = st.session_state.get(f"{self.key}-values")
+        if place is not None:
+            value_map(self.client, self.edited, self.field, place, f"{self.key}-values")
+
+    def _data(self, trace: Any, offers: Any) -> Data:
+        problem, lacks, at = "", [], None
+        if self.tried:
+            problem, lacks, at = self.tried["problem"], self.tried["lacks"], self.tried["place"]
+        elif isinstance(trace, SpireError):
+            problem = f"{trace.title} {trace.where}"
+        found = None if isinstance(trace, SpireError) else trace
+        steps = self.mapped.get("steps", [])
+        origin = "constant" if "constant" in self.mapped else "sql" if self.mapped.get("sql") else "from"
+        return {
+            "field": self.field.name,
+            "origin": origin,
+            "constant": _text(self.mapped["constant"]) if origin == "constant" else None,
+            "says": f"from {self.mapped['from']}" if origin == "from" else "a constant" if origin == "constant" else "SQL",
+            "line": _where(found),
+            "stages": self._stages(found),
+            "steps": len(steps),
+            "broken": self._broken(found),
+            "problem": problem,
+            "lacks": lacks,
+            "pending": self.tried is not None,
+            "open": at,
+            "edit": access.may(Permission.WORK),
+            "sql": self.mapped["sql"] if origin == "sql" and not steps else found.sql if found else "",
+            "add": [
+                {"step": s.name, "title": s.title, "summary": s.summary, "group": s.group}
+                for s in sorted(self.catalogue.values(), key=lambda s: s.group)
+            ],
+            "offers": _offers(offers),
+            "repair": _repair(offers),
+        }  # fmt: skip
+
+    def _stages(self, trace: Any) -> list[Data]:
+        steps = self.mapped.get("steps", [])
+        same = trace is not None and self.tried is None and len(trace.stages) == len(steps) + 2
+        shown = [_stage(s, s.title, None) for s in trace.stages[:1]] if same else []
+        before = trace.stages[0].value if same else None
+        for place, step in enumerate(steps):
+            entry = self.catalogue.get(step["step"])
+            stage = trace.stages[place + 1] if same else None
+            given = step.get("options", {})
+            known = _choices_of(self.client, self.sources)
+            shown.append(
+                _stage(stage, entry.title if entry else step["step"], before)
+                | {
+                    "place": place,
+                    "summary": entry.summary if entry else "",
+                    "brief": _brief(given),
+                    "inputs": options.inputs(entry.options, given, known) if entry else [],
+                }
             )
+            before = stage.value if stage else None
+        if same:
+            last = trace.stages[-1]
+            shown.append(
+                _stage(last, f"Stored {last.detail}", before)
+                | {"shown": bool(last.changes or last.fails or not steps)}
+            )
+        return shown
+
+    def _broken(self, trace: Any) -> list[Data]:
+        """Checks beside the steps' own: that a value is there, and the rules on the field."""
+        if trace is None or self.tried is not None:
+            return []
+        lost = sum(stage.fails for stage in trace.stages)
+        return [
+            {
+                "says": b.message,
+                "rows": f"{b.rows:,} {'note' if b.severity == 'warn' else 'fail'}",
+                "here": b.here,
+            }
+            for b in trace.broken
+            if b.rows
+            and not (lost and b.rule.rpartition(":")[2] in ("kind", "type", "vocabulary", "expression"))
+        ]
+
+    def _acted(self, told: Data) -> None:
+        steps = [dict(step) for step in self.mapped.get("steps", [])]
+        place: Any = told.get("place")
+        match told["act"]:
+            case "option" if place == -1:
+                self._try({**self.mapped, "constant": str(told["value"])}, None)
+            case "option":
+                entry = self.catalogue[steps[place]["step"]]
+                given = options.taken(
+                    entry.options, steps[place].get("options", {}), told["name"], told["value"]
+                )
+                steps[place] = {"step": entry.name, **({"options": given} if given else {})}
+                self._try({**self.mapped, "steps": steps}, place)
+            case "move":
+                steps.insert(told["to"], steps.pop(place))
+                self._try({**self.mapped, "steps": steps}, None)
+            case "remove":
+                del steps[place]
+                self._try({**self.mapped, "steps": steps}, None)
+            case "copy":
+                steps.insert(place + 1, copy.deepcopy(steps[place]))
+                self._try({**self.mapped, "steps": steps}, place + 1)
+            case "add":
+                self._add(told["step"], steps)
+            case "offer":
+                self._take(told["kind"], told["index"])
+            case "sql":
+                self._try({"field": self.field.name, "sql": told["text"].strip()}, None)
+            case "upto":
+                self._written(place + 1)
+            case "values":
+                st.session_state[f"{self.key}-values"] = place
+            case "line":
+                st.query_params["line"] = str(told["line"])
+            case "discard":
+                st.session_state.pop(f"{self.key}-tried", None)
+
+    def _add(self, name: str, steps: list[Data]) -> None:
+        # A list to replace by begins empty, and is written from the values themselves.
+        step: Data = {"step": name, "options": {"values": {}}} if name == "map" else {"step": name}
+        self._try({**self.mapped, "steps": [*steps, step]}, len(steps))
+        if name == "map":
+            st.session_state[f"{self.key}-values"] = len(steps)
+
+    def _take(self, kind: str, index: int) -> None:
+        found = offered(self.client, self.edited, self.field.name)
+        offer = (found.repairs if kind == "repairs" else found.next)[index]
+        steps = [step.model_dump(mode="json", exclude_defaults=True) for step in offer.steps]
+        self._try({**self.mapped, "steps": steps}, None)
+        if steps and steps[-1]["step"] == "map" and not steps[-1]["options"].get("values", True):
+            st.session_state[f"{self.key}-values"] = len(steps) - 1
+
+    def _written(self, steps: int) -> None:
+        """The first steps as one expression, the others after it."""
+        kept = self.mapped.get("steps", [])
+        first = {**self.mapped, "steps": kept[:steps]}
+        mappings = _with(self.edited, first)
+        found = access.attempt(
+            self.client.trace, self.edited.now["source"], mappings, self.field.name, at=self.edited.now["at"]
+        )
+        if found is not None:
+            made: Data = {"field": self.field.name, "sql": found.sql}
+            self._try({**made, "steps": kept[steps:]} if kept[steps:] else made, None)
+
+    def _try(self, mapped: Data, place: int | None) -> None:
+        """Keep the change in the draft if it can run; else hold it beside the draft and say what it lacks."""
+        if not mapped.get("steps", True):
+            mapped = {name: value for name, value in mapped.items() if name != "steps"}
+        for n, step in enumerate(mapped.get("steps", [])):
+            given, entry = step.get("options", {}), self.catalogue.get(step["step"])
+            lacking = missing(entry.options, given) if entry else []
+            if entry and lacking:
+                needed = [name for name in entry.options.get("required", ()) if name not in given]
+                said = f"{entry.title} needs {words.listed([word.lower() for word in lacking])}."
+                self._hold(mapped, said, needed, n)
+                return
+        now = self.edited.now
+        try:
+            self.client.trace(
+                now["source"], _with(self.edited, mapped), self.field.name, at=now["at"], line=self.line
+            )
+        except SpireError as problem:
+            said = " ".join(part for part in (problem.title, problem.where, problem.action) if part)
+            self._hold(mapped, said, [], place)
+            return
+        st.session_state.pop(f"{self.key}-tried", None)
+        access.attempt(drafting.put, self.edited, self.field.name, mapped)
+
+    def _hold(self, mapped: Data, problem: str, lacks: list[str], place: int | None) -> None:
+        st.session_state[f"{self.key}-tried"] = {
+            "base": self.kept, "mapped": mapped, "problem": problem, "lacks": lacks, "place": place,
+        }  # fmt: skip
 
 
-def _brief(options: dict[str, Any]) -> str:
-    words = ", ".join(str(value) for value in options.values() if not isinstance(value, dict | list))
-    return f": {words[:40]}" if words else ""
-
-
-def _with_steps(edited: Draft, field: str, steps: list[dict[str, Any]]) -> None:
-    mapped = dict(drafting.field_of(edited, field) or {"field": field})
-    drafting.put(edited, field, {**mapped, "steps": steps})
-
-
-def _choices(edited: Draft, field: str, told: dict[str, Any]) -> None:
-    """A reading only a person can decide: both are offered."""
-    frame.warn("<b>These values read two ways.</b> Choose what is meant.")
-    for place, steps in enumerate(told["choices"]):
-        label = _reading(steps) or f"Reading {place + 1}"
-        st.button(label, key=f"choice-{field}-{place}", on_click=_choose, args=(edited, field, told, steps))
-
-
-def _reading(steps: list[dict[str, Any]]) -> str:
-    for step in steps:
-        options = step.get("options", {})
-        if "day_first" in options:
-            return "Day first: 03/04 is 3 April" if options["day_first"] else "Month first: 03/04 is 4 March"
-        if "formats" in options:
-            return f"Read as {options['formats'] if isinstance(options['formats'], str) else ', '.join(options['formats'])}"
-    return ""
-
-
-def _choose(edited: Draft, field: str, told: dict[str, Any], steps: list[dict[str, Any]]) -> None:
-    drafting.put(edited, field, {"field": field, "from": told["best"]["source"], "steps": steps})
-
-
-def _text(edited: Draft, field: str, mapped: dict[str, Any], name: str, label: str) -> None:
-    key = f"{edited.now['subject']}-{name}-{field}"
-    st.session_state[key] = str(mapped.get(name) or "")
-    st.text_area(
-        label, key=key, height=72,
-        on_change=lambda: drafting.put(edited, field, {**mapped, name: st.session_state[key]}),
+def followed(client: Client, edited: Draft, field: str, line: int | None) -> Any:
+    """The trace of a field of the draft, asked again only when something changed; the refusal where it is refused."""
+    now = edited.now
+    return _remembered(
+        ("trace", field, line), edited, lambda: client.trace(now["source"], now["mappings"], field, at=now["at"], line=line)
     )  # fmt: skip
 
 
-def rules(edited: Draft, target: Any, selected: str, caught: dict[str, int]) -> None:
-    """The rules of the mapping at hand, with how many rows of the preview each caught, and a form for one more."""
-    kept = list(drafting.mapping_of(edited).get("rules", []))
-    rows = [
-        Row(
-            str(place),
-            [
-                cell(
-                    rule.get("message") or OPERATORS[rule["operator"]].title,
-                    sub=f"{rule.get('field') or 'run'}, {rule.get('severity', 'quarantine')}",
-                    tone="b",
-                ),
-                cell(f"{caught.get(rule['id'], 0):,}", tone="bad" if caught.get(rule["id"]) else "muted"),
-                cell("Remove", act="remove"),
-            ],
-            go=False,
-        )
-        for place, rule in enumerate(kept)
-    ]
-    chosen = listing(
-        "Rules",
-        [Column(), Column(right=True), Column(right=True)],
-        rows,
-        key="rule-list",
-        none="Besides types, kinds and required fields: none.",
+def offered(client: Client, edited: Draft, field: str) -> Any:
+    """What could come next in a field's chain; None where it cannot be told."""
+    now = edited.now
+    found = _remembered(
+        ("offers", field), edited, lambda: client.offers(now["source"], now["mappings"], field, at=now["at"])
     )
-    if chosen.row:
-        drafting.change(edited, rules=[rule for place, rule in enumerate(kept) if str(place) != chosen.row])
-        st.rerun()
-    # Another key once one is added, so that it closes over what it hid.
-    with st.popover("Add a rule", key=f"add-rule-{len(kept)}"):
-        _new_rule(edited, target, selected, kept)
+    return None if isinstance(found, SpireError) else found
 
 
-def _new_rule(edited: Draft, target: Any, selected: str, kept: list[dict[str, Any]]) -> None:
-    operator = st.selectbox(
-        "It", list(OPERATORS), format_func=lambda name: OPERATORS[name].title, key="rule-operator"
-    )
-    entry = OPERATORS[operator]
-    st.caption(entry.summary)
-    names = [f.name for f in target.fields]
-    field = (
-        st.selectbox(
-            "Field", names, index=names.index(selected) if selected in names else 0, key="rule-field"
-        )
-        if entry.needs_field
-        else None
-    )
-    schema = entry.options.model_json_schema()
-    value = form(schema, {}, key=f"rule-{operator}")
-    severity = st.selectbox(
-        "Where it does not hold",
-        list(SEVERITY),
-        index=1,
-        format_func=lambda s: SEVERITY[s],
-        key="rule-severity",
-    )
-    message = st.text_input("Message", key="rule-message", placeholder=entry.title)
-    lacking = missing(schema, value)
-    if st.button(
-        "Add the rule", disabled=bool(lacking), help=f"Needs: {', '.join(lacking)}." if lacking else None
-    ):
-        base = f"{operator.replace('_', '-')}-{field or 'run'}".replace("_", "-").lower()
-        taken = {rule["id"] for rule in kept}
-        id = next(name for name in (base, *(f"{base}-{n}" for n in range(2, 1000))) if name not in taken)
-        rule = {
-            "id": id,
-            "operator": operator,
-            "field": field,
-            "value": value or None,
-            "severity": severity,
-            "message": message,
+def _remembered(what: tuple[Any, ...], edited: Draft, ask: Any) -> Any:
+    """An answer about the draft as it stands; the latest few are kept with the session."""
+    now = edited.now
+    mark = json.dumps([*what, access.tenant(), now["source"], now["at"], now["mappings"]], sort_keys=True)
+    kept: dict[str, Any] = st.session_state.setdefault("asked-of-draft", {})
+    if mark not in kept:
+        try:
+            kept[mark] = ask()
+        except SpireError as problem:
+            return problem
+        while len(kept) > MOST_KEPT:
+            del kept[next(iter(kept))]
+    return kept[mark]
+
+
+def _with(edited: Draft, mapped: Data) -> list[Data]:
+    """The draft's mappings with a field mapped so."""
+    mappings = copy.deepcopy(edited.now["mappings"])
+    fields = mappings[edited.now["at"]]["fields"]
+    place = next((i for i, f in enumerate(fields) if f["field"] == mapped["field"]), len(fields))
+    fields[place : place + 1] = [mapped]
+    found: list[Data] = mappings
+    return found
+
+
+def _choices_of(client: Client, sources: list[str]) -> dict[str, list[str]]:
+    """The words on offer for options that name a field, a kind or a vocabulary."""
+    if "words-on-offer" not in st.session_state:
+        kinds = ["indicator", *(k.name for k in client.kinds() if k.name != "indicator")]
+        st.session_state["words-on-offer"] = (kinds, sorted(v.name for v in client.vocabularies()))
+    kinds, vocabularies = st.session_state["words-on-offer"]
+    return {
+        "fields": sources,
+        "kind_field": sources,
+        "within": sources,
+        "kind": kinds,
+        "vocabulary": vocabularies,
+    }
+
+
+def _stage(stage: Any, title: str, before: str | None) -> Data:
+    found: Data = {
+        "place": None,
+        "title": title,
+        "value": None,
+        "lost": None,
+        "changes": "",
+        "fails": "",
+        "parts": [],
+    }
+    if stage is None:
+        return {**found, "value": "", "parts": [("…", False)]}
+    return {
+        **found,
+        "value": stage.value,
+        "lost": stage.lost,
+        "changes": f"changes {stage.changes:,}" if stage.changes else "changes none" if stage.step else "",
+        "fails": f"{stage.fails:,} fail" if stage.fails else "",
+        "failing": stage.failing,
+        "parts": chain.parts(before, stage.value),
+    }
+
+
+def _offers(offers: Any) -> list[Data]:
+    if offers is None:
+        return []
+    mending = [
+        {
+            "kind": "repairs",
+            "index": n,
+            "title": o.title,
+            "why": _example(o),
+            "does": f"repairs {o.repairs:,} of {o.fails:,}",
         }
-        drafting.change(edited, rules=[*kept, {k: v for k, v in rule.items() if v not in (None, "")}])
-        st.rerun()
+        for n, o in enumerate(offers.repairs)
+    ]
+    following = [
+        {
+            "kind": "next",
+            "index": n,
+            "title": o.title,
+            "why": o.why,
+            "does": f"changes {o.changes:,}" if o.changes else "",
+        }
+        for n, o in enumerate(offers.next)
+    ]
+    return [*mending, *following]
+
+
+def _repair(offers: Any) -> str:
+    if offers is None or not offers.repairs:
+        return ""
+    best = offers.repairs[0]
+    return f"{best.title}: repairs {best.repairs:,} of {best.fails:,}"
+
+
+def _example(offer: Any) -> str:
+    return f"{(offer.before or '')[:60]} → {(offer.after or '')[:60]}" if offer.after is not None else ""
+
+
+def _brief(given: Data) -> str:
+    return ", ".join(str(value) for value in given.values() if not isinstance(value, dict | list))[:60]
+
+
+def _where(trace: Any) -> str:
+    return (
+        f"Line {trace.line:,}"
+        if trace is not None and trace.line is not None
+        else "No row takes this mapping"
+    )
+
+
+def _line() -> int | None:
+    asked = frame.asked("line")
+    return int(asked) if asked.isdigit() else None
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _unmapped(edited: Draft, field: Any, told: Data) -> None:
+    kind = f", {field.kind or field.vocabulary}" if field.kind or field.vocabulary else ""
+    need = ", required" if field.required else ""
+    st.html(
+        f'<div class="s m">{escape(field.type)}{escape(kind)}{need}. {escape(field.description or "")}</div>'
+    )
+    if told.get("best") and not told.get("choices"):
+        best = told["best"]
+        reasons = "; ".join(str(reason) for reason in best.get("reasons", []))
+        st.html(f'<div><b>{escape(best["source"])}</b> fits by {best["score"]} %. <span class="m">{escape(reasons)}</span></div>')  # fmt: skip
+        st.button("Accept", key=f"take-{field.name}", on_click=access.attempt, args=(drafting.accept, edited, [field.name]))  # fmt: skip
+    elif not told.get("choices"):
+        st.html('<div class="m">Not mapped. Choose a source field for it, or begin with:</div>')
+    row = st.container(horizontal=True, gap="small")
+    for label, origin in (("A constant", CONSTANT), ("SQL", SQL)):
+        row.button(
+            label, key=f"origin-{field.name}-{label}", on_click=access.attempt,
+            args=(drafting.set_origin, edited, field.name, origin),
+        )  # fmt: skip
+
+
+def _choices(edited: Draft, field: Any, told: Data, mapped: Data | None) -> None:
+    """A reading only a person can decide: real values of this source in each, side by side."""
+    origin, choices = told["best"]["source"], told["choices"]
+    taken = next((n for n, steps in enumerate(choices) if mapped and mapped.get("steps") == steps), None)
+    labels = [_reading(steps) or f"Reading {n + 1}" for n, steps in enumerate(choices)]
+    if taken is not None:
+        row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+        row.html(f'<span class="s m">Read {escape(labels[taken].lower())}.</span>')
+        others = [n for n in range(len(choices)) if n != taken]
+    else:
+        target = drafting.mapping_of(edited)["target"]
+        found = _remembered(
+            ("readings", field.name), edited,
+            lambda: access.client().readings(edited.now["source"], target, field.name, origin, choices),
+        )  # fmt: skip
+        frame.warn(f"<b>{escape(origin)} reads two ways.</b> {_differ(found)} Which is meant?")
+        if not isinstance(found, SpireError):
+            st.html(_table(origin, labels, found))
+        row = st.container(horizontal=True, gap="small")
+        others = list(range(len(choices)))
+    for n in others:
+        row.button(
+            labels[n], key=f"choice-{field.name}-{n}", type="tertiary" if taken is not None else "secondary",
+            on_click=access.attempt,
+            args=(drafting.put, edited, field.name, {"field": field.name, "from": origin, "steps": choices[n]}),
+        )  # fmt: skip
+
+
+def _differ(found: Any) -> str:
+    if isinstance(found, SpireError):
+        return ""
+    return f"{words.count(found.differ, 'row')} of the {found.extent} would become another day."
+
+
+def _table(origin: str, labels: list[str], found: Any) -> str:
+    heads = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
+    rows = "".join(
+        f'<tr><td class="mono">{escape(each.value)}</td>'
+        + "".join(f"<td>{escape(_day(value))}</td>" for value in each.read)
+        + "</tr>"
+        for each in found.values
+    )
+    return f'<table class="sp-read"><thead><tr><th scope="col">{escape(origin)}</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _day(value: Any) -> str:
+    """A date so that nobody takes its month for its day."""
+    moment = words.moment(value) if isinstance(value, str) else None
+    if moment is None:
+        return "not a date"
+    return f"{moment:%-d %b %Y}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%-d %b %Y %H:%M}"
+
+
+def _reading(steps: list[Data]) -> str:
+    for step in steps:
+        given = step.get("options", {})
+        if "day_first" in given:
+            return "Day first" if given["day_first"] else "Month first"
+        formats = given.get("formats")
+        first = formats if isinstance(formats, str) else formats[0] if formats else ""
+        if first.startswith("%d"):
+            return "Day first"
+        if first.startswith("%m"):
+            return "Month first"
+        if first:
+            return f"Read as {first}"
+    return ""

@@ -20,7 +20,7 @@ def form(
     """
     found: dict[str, Any] = {}
     for name, told in schema.get("properties", {}).items():
-        told = _resolved(told, schema)
+        told = resolved(told, schema)
         value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
         required = name in schema.get("required", ())
         if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
@@ -34,7 +34,7 @@ def missing(schema: dict[str, Any], values: dict[str, Any]) -> list[str]:
     return [properties[name].get("title", name) for name in schema.get("required", ()) if name not in values]
 
 
-def _resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """A property with its references and its `or nothing` taken apart."""
     if "$ref" in told:
         told = {**schema["$defs"][told["$ref"].rsplit("/", 1)[1]], **told}
@@ -42,7 +42,7 @@ def _resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     if options:
         # Where a list and a single value are both taken, the list says more.
         best = next((option for option in options if option.get("type") == "array"), options[0])
-        told = {**_resolved(best, schema), **{k: v for k, v in told.items() if k != "anyOf"}}
+        told = {**resolved(best, schema), **{k: v for k, v in told.items() if k != "anyOf"}}
         told["optional"] = True
     return told
 

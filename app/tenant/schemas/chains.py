@@ -39,6 +39,7 @@ class Stage(Answer):
     lost: str | None = Field(default=None, description="Why the row shown fails here.")
     changes: int = 0
     fails: int = 0
+    failing: int | None = Field(default=None, description="The line of a row that fails here.")
 
 
 class Broken(Answer):
