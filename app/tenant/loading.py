@@ -93,9 +93,7 @@ class Intake:
         with self.desk.landing.open(segment) as stream:
             chunks = self._read(stream)
             for i, chunk in chunks if after is None else self._to_the_end(chunks, number, after):
-                self.progress.share = (
-                    (reached if ahead else segment.size) / segment.size if segment.size else None
-                )
+                self.progress.share = stream.tell() / segment.size if segment.size else None
                 if i >= done:
                     yield Placed(number, i, chunk)
                 last = i
