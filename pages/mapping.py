@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.client import Client
 from app.roles import Permission
@@ -15,11 +18,28 @@ from app.widgets import access, drafts, field_editor, frame, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.board import board
 from app.widgets.drafts import Draft
-from app.widgets.ledger import picture
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.output import caught, output, text_of
+from app.widgets.output import caught, guessed, output
+from app.widgets.review import review
 from app.widgets.running import why_not_run
+from app.widgets.studio_watch import watch
 from app.widgets.versions import versions
+
+# A preview that takes longer, in seconds, is not asked for at every edit.
+SLOW = 3.0
+KEYS = (
+    ("Ctrl Enter", "Preview"),
+    ("S", "Save"),
+    ("Z", "Undo"),
+    ("Shift Z", "Redo"),
+    ("/", "Find a source field"),
+    ("↑ ↓", "From field to field"),
+    ("← →", "Source fields and target fields"),
+    ("Enter", "Pick a source field up; connect it to a target field; show a target field"),
+    ("Esc", "Put it down"),
+    ("Delete", "Unmap the target field"),
+    ("?", "This list"),
+)
 
 
 def overview(client: Client) -> None:
@@ -77,40 +97,92 @@ def overview(client: Client) -> None:
 
 
 def studio(client: Client, edited: Draft) -> None:
-    source = client.source(edited.now["source"]).source
+    source = client.source(edited.now["source"])
     models = {view.target.name: view.target for view in client.targets()}
+    if st.session_state.pop("propose", ""):
+        frame.go("settings", part="Target models", source=source.source.id)
     if not edited.now["mappings"]:
-        frame.head(edited.now["name"], "Nothing fits by itself. Choose what these rows are.")
-        choose_target(client, edited, models)
+        begin(client, edited, source, models)
         return
+    drafting.suggest(client, edited, source)
     mapping = drafting.mapping_of(edited)
     target = models[mapping["target"]]
     lacking = [f.name for f in target.fields if f.required and drafting.field_of(edited, f.name) is None]
-    header(client, edited, source, target, lacking)
-    dry(client, edited)
-    fields = [f.name for f in source.shape.fields] if source.shape else []
     selected = frame.asked("field")
     if selected not in {f.name for f in target.fields}:
         selected = next((f["field"] for f in mapping["fields"] if f.get("steps")), target.fields[0].name)
-    preview = previewed(client, edited)
-    left, right = st.columns([11, 6], gap="small")
-    with left, frame.panel(key="board"):
-        bar(client, edited, models, lacking)
-        board(edited, target, fields, selected)
+    header(client, edited, source.source, target, lacking)
+    news(edited)
+    dry(client, edited)
+    with frame.panel(key="studio", flush=True):
+        left, right = st.columns([73, 31], gap=None)
+    below = frame.panel(key="output", flush=True)
+    # The board stands before the preview is asked for: what was connected shows at once.
+    with left:
+        board(client, edited, source, target, models, selected)
+    preview = previewed(client, edited) if access.may(Permission.WORK) else None
     with right:
-        with frame.panel(selected, "steps", key="field"):
-            catalogue = {step.name: step for step in client.steps()}
-            field_editor.field_editor(edited, target.field(selected), catalogue, fields)
-        with frame.panel("Rules", "rows caught in the preview", key="rules"):
-            field_editor.rules(edited, target, selected, caught(preview, target.name) if preview else {})
-        with frame.panel("Which rows", key="where"):
-            where(edited)
-    if preview is not None:
-        with frame.panel("Output", preview.extent, key="output"):
-            order = sorted((f.name for f in target.fields), key=lambda name: not target.field(name).required)
-            output(preview, mapping, order, key="output")
-    with st.expander("Versions, export and impact"):
-        versions(client, edited)
+        ruling = field(client, edited, source.source, target, selected)
+    with below:
+        beside(client, edited, target, selected, preview)
+    if access.may(Permission.WORK):
+        with ruling:
+            st.html(frame.heading("Rules", "rows caught in the preview"))
+            found = caught(preview.found, target.name) if preview else {}
+            field_editor.rules(edited, target, selected, found)
+
+
+def field(client: Client, edited: Draft, source: Any, target: Any, selected: str) -> DeltaGenerator:
+    """The chain of the field at hand; gives the place for the rules below it."""
+    with st.container(key="chain-head"):
+        st.html(frame.heading(selected))
+    with st.container(key="chain-scroll", height=378, border=False):
+        off = access.why_not(Permission.WORK)
+        if off is not None:
+            mapped = drafting.field_of(edited, selected) or {}
+            origin = mapped.get("from") or mapped.get("sql") or mapped.get("constant") or "nothing"
+            steps = ", then ".join(step["step"] for step in mapped.get("steps", [])) or "none"
+            st.caption(
+                f"Changing this {off[0].lower()}{off[1:]} You can look: from {origin}; steps: {steps}."
+            )
+            return st.container()
+        catalogue = {step.name: step for step in client.steps()}
+        names = [f.name for f in source.shape.fields] if source.shape else []
+        field_editor.field_editor(edited, target.field(selected), catalogue, names)
+        return st.container(key="rules-place", gap="small")
+
+
+def beside(client: Client, edited: Draft, target: Any, selected: str, preview: Tried | None) -> None:
+    """Output beside input, and how old it is."""
+    off = access.why_not(Permission.WORK)
+    if off is not None or preview is None:
+        st.html(
+            frame.heading("Output", "" if off is None else f"{off} A preview tries the mapping on real rows.")
+        )
+        if off is None:
+            st.button("Preview", on_click=ask, key="preview-now", help="Ctrl-Enter")
+        return
+    with st.container(key="output-head", horizontal=True, vertical_alignment="center"):
+        st.html(frame.heading("Output"))
+        st.button(
+            "Preview again", icon=":material/refresh:", on_click=ask, key="preview-now", type="tertiary",
+            help=f"{preview.stale or 'This is what the draft makes.'} Ask again with Ctrl-Enter.",
+        )  # fmt: skip
+    order = sorted((f.name for f in target.fields), key=lambda name: not target.field(name).required)
+    line = frame.asked("line")
+    chosen = output(
+        preview.found, drafting.mapping_of(edited), order, key="output", suggested=edited.now["suggested"],
+        guesses=None if preview.stale else guessed(client, edited), required=[f.name for f in target.fields if f.required],
+        field=selected, line=int(line) if line.isdigit() else None, stale=bool(preview.stale), height=224,
+    )  # fmt: skip
+    if chosen is not None:
+        st.query_params["field"], st.query_params["line"] = chosen[0], str(chosen[1])
+        st.rerun()
+
+
+def ask() -> None:
+    """Preview at the next drawing, whatever is kept."""
+    st.session_state["ask"] = True
 
 
 def header(client: Client, edited: Draft, source: Any, target: Any, lacking: list[str]) -> None:
@@ -118,42 +190,37 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
     changed = drafting.dirty(edited)
     state = f"Version {now['version']}" if now["version"] else "Not saved yet"
     if now["version"] and changed:
-        state = f"Draft on version {now['version']}"
-    sub = f"{escape(now['source'])} → target model <b>{escape(target.name)}</b>. {state}"
-    if changed:
-        sub += f", changed {words.when(edited.at)}"
-    chips = [(f"{words.count(len(lacking), 'required field')} unmapped", "wait")] if lacking else []
-    crumb = frame.link("Mapping", "mapping")
-    actions = frame.head(now["name"], sub, crumb=crumb, chips=chips)
+        state = f"Draft of version {now['version']}"
+    sub = f"{escape(source.name)} → target model <b>{escape(target.name)}</b> · {state}"
+    if edited.revision:
+        who = "you" if edited.who == access.principal().user else escape(edited.who)
+        sub += f" · changed by {who} {words.when(edited.at)}"
+    actions = frame.head(now["name"], sub, crumb=frame.link("Mapping", "mapping"))
+    readonly = access.why_not(Permission.WORK)
     blocked = f"Map {', '.join(lacking)} first." if lacking else None
     with actions:
+        watch(edited)
         st.button(
-            "Undo",
-            icon=":material/undo:",
-            on_click=edited.undo,
-            disabled=not edited.past,
-            help=None if edited.past else "Nothing to undo.",
-        )
+            "Undo", icon=":material/undo:", key="draft-undo", on_click=edited.undo,
+            disabled=not edited.past or readonly is not None, help=readonly or ("Undo (Z)" if edited.past else "Nothing to undo."),
+        )  # fmt: skip
         st.button(
-            "Redo",
-            icon=":material/redo:",
-            on_click=edited.redo,
-            disabled=not edited.future,
-            help=None if edited.future else "Nothing to redo.",
-        )
-        off = access.why_not(Permission.BUILD) or (None if changed else "Nothing has changed.")
-        if st.button("Save", disabled=off is not None, help=off):
-            id = save(client, edited)
-            frame.tell("Saved.")
-            frame.go("mapping", pipeline=id)
+            "Redo", icon=":material/redo:", key="draft-redo", on_click=edited.redo,
+            disabled=not edited.future or readonly is not None,
+            help=readonly or ("Redo (Shift-Z)" if edited.future else "Nothing to redo."),
+        )  # fmt: skip
+        more(client, edited)
+        keys()
+        saving(client, edited, changed)
         off = blocked or access.why_not(Permission.BUILD)
         if st.button(
             "Dry run on all rows",
+            key="dry-run",
             disabled=off is not None,
             help=off or "Saves, then goes through every row and keeps nothing.",
         ):
             id = save(client, edited)
-            st.session_state[f"dry-{id}"] = client.start_run(id, dry_run=True)
+            st.session_state[f"dry-{id}"] = client.start_run(id, dry_run=True, wait=0)
             frame.go("mapping", pipeline=id)
         saved = now["pipeline"] and not changed
         off = blocked or (access.why_not(Permission.WORK) if saved else why_not_run(source))
@@ -161,7 +228,212 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
             frame.go("runs", run=run(client, edited))
 
 
-def save(client: Client, edited: Draft) -> str:
+def saving(client: Client, edited: Draft, changed: bool) -> None:
+    """Save as a version, with why, for whoever reads the versions later."""
+    off = access.why_not(Permission.BUILD) or (None if changed else "Nothing has changed.")
+    if off is not None:
+        st.button("Save", key="draft-save", disabled=True, help=off)
+        return
+    with (
+        st.popover("Save", key="draft-save", help="Save as a version (S)."),
+        st.form("save-form", border=False),
+    ):
+        why = st.text_input("Why, in a few words (optional)", key="save-why", max_chars=200)
+        version = (edited.now["newest"] or 0) + 1
+        if st.form_submit_button(f"Save version {version}", type="primary"):
+            id = save(client, edited, why)
+            frame.tell("Saved.")
+            frame.go("mapping", pipeline=id)
+
+
+def more(client: Client, edited: Draft) -> None:
+    """What is wanted now and then: which rows, the past, templates, and putting the draft away."""
+    with st.popover("More", key="more"):
+        where(edited)
+        for note in edited.now.get("notes") or []:
+            st.caption(note)
+        if edited.now["pipeline"] and st.button("Versions, export and impact"):
+            past(client, edited)
+        if edited.now["mappings"]:
+            templating(client, edited)
+        off = access.why_not(Permission.WORK) or (None if edited.revision else "There is nothing to discard.")
+        st.button(
+            "Discard the draft", on_click=access.attempt, args=(discard, edited), disabled=off is not None,
+            help=off or "For everybody. What is saved stays.",
+        )  # fmt: skip
+
+
+def discard(edited: Draft) -> None:
+    """Put the draft away, for all who write on it."""
+    drafts.end(edited.subject, edited.revision)
+    frame.tell("The draft was discarded.")
+
+
+@st.dialog("Versions, export and impact", width="large")
+def past(client: Client, edited: Draft) -> None:
+    versions(client, edited)
+
+
+def keys() -> None:
+    with st.popover("?", key="keys-help", help="Keys"):
+        for key, what in KEYS:
+            st.html(f'<div class="sp-key"><kbd>{key}</kbd><span>{what}</span></div>')
+
+
+def news(edited: Draft) -> None:
+    """What somebody else did meanwhile, and this person's own edit where it could not be kept."""
+    heard = edited.heard
+    newest, of = edited.now.get("newest"), edited.now["version"]
+    if newest and of and newest != of:
+        frame.warn(
+            f"<b>Version {newest} was saved by {escape(edited.now.get('newest_by') or '')} since this draft began.</b> "
+            "Saving will be refused. Take a version into the draft under More, or discard the draft."
+        )
+    if heard is None:
+        return
+    me = access.principal().user
+    with st.container(horizontal=True, vertical_alignment="center", key="news"):
+        if not heard.who:
+            text = "<b>The draft was saved or put away meanwhile.</b> This is what is saved now."
+        else:
+            who = "You, in another window," if heard.who == me else escape(heard.who)
+            what = escape(", ".join(heard.parts[:6])) or "nothing that shows here"
+            text = f"<b>{who} changed this {words.when(heard.at)}:</b> {what}."
+        if heard.kept:
+            text += " Your change is on top of it."
+        if heard.mine is not None:
+            text += f" Your change of {escape(', '.join(drafts.told(heard.mine)))} was not kept."
+        frame.warn(text)
+        if heard.mine is not None:
+            st.button("Use mine", key="news-mine", on_click=edited.mine_again)
+        st.button(
+            "Keep this" if heard.mine is not None else "Put away", key="news-away", on_click=edited.hush
+        )
+
+
+def templating(client: Client, edited: Draft) -> None:
+    """Keep this mapping for other sources like it."""
+    off = access.why_not(Permission.BUILD)
+    with st.form("template-form", border=False, clear_on_submit=True):
+        name = st.text_input("Keep as a template, under the name", disabled=off is not None, help=off)
+        kept = st.form_submit_button("Keep as a template", disabled=off is not None, help=off)
+    if kept and name:
+        client.create_template(name=name, mappings=edited.now["mappings"])
+        frame.tell(f"{name} is a template now.")
+        st.rerun()
+
+
+def offer_templates(client: Client, edited: Draft) -> None:
+    """Templates to begin with, and how much of each this source can feed."""
+    found = client.templates()
+    if not found:
+        st.caption("None yet. Keep a mapping as one, under More on its page.")
+        return
+    names = {view.template.id: view.template.name for view in found}
+    id = st.selectbox("Template", list(names), format_func=lambda id: names[id], key="template")
+    made = client.apply_template(id, edited.now["source"])
+    st.html(
+        f"<div>Feeds <b>{words.count(made.matched, 'target field')}</b>; fields are matched by name.</div>"
+    )
+    if made.missing:
+        lacks = ", ".join(f"{m.field} (needs {', '.join(m.lacks)})" for m in made.missing[:6])
+        st.html(
+            f'<div class="s m">Stays unmapped: {escape(lacks)}{"…" if len(made.missing) > 6 else ""}</div>'
+        )
+    mappings = [drafting.plain(mapping) for mapping in made.mappings]
+    frame.act(
+        "Begin with it", lambda: edited.edit(mappings=mappings, notes=[]), key="template-begin",
+        off=None if made.matched else "This source has none of its fields.",
+    )  # fmt: skip
+
+
+def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) -> None:
+    """Nothing fits by itself: a target model, a template, or a model made from the source."""
+    frame.head(
+        edited.now["name"], "Nothing fits by itself. Choose what these rows are.",
+        crumb=frame.link("Mapping", "mapping"),
+    )  # fmt: skip
+    news(edited)
+    off = access.why_not(Permission.WORK)
+    if off is not None:
+        st.caption(f"{off} There is no mapping to look at yet.")
+        return
+    one, two, three = st.columns(3, gap="small")
+    with one, frame.panel("A target model", key="begin-model"):
+        choose_target(client, edited, models)
+    with two, frame.panel("A template", key="begin-template"):
+        offer_templates(client, edited)
+    with three, frame.panel("A model of its own", key="begin-new"):
+        st.caption("Made from what this source holds: names, types and a key are proposed.")
+        if st.button("New target model from this source"):
+            frame.go("settings", part="Target models", source=source.source.id)
+
+
+def choose_target(client: Client, edited: Draft, models: dict[str, Any]) -> None:
+    fits = edited.now.get("fits") or {}
+    names = sorted(models, key=lambda name: (-fits.get(name, 0), name))
+    key = f"{edited.subject}-target"
+
+    def chosen() -> None:
+        if st.session_state[key]:
+            access.attempt(drafting.choose_target, client, edited, st.session_state[key])
+
+    st.selectbox(
+        "Target model", names, key=key, index=None, placeholder="Choose a target model", on_change=chosen,
+        format_func=lambda n: f"{models[n].title or n} ({fits[n]} % fit)" if n in fits else models[n].title or n,
+    )  # fmt: skip
+
+
+def where(edited: Draft) -> None:
+    mapping = drafting.mapping_of(edited)
+    key = f"{edited.subject}-{edited.now['at']}-where"
+    st.session_state[key] = mapping.get("where") or ""
+    off = access.why_not(Permission.WORK)
+    st.text_input(
+        "Only rows where", key=key, placeholder="all rows; for example \"type\" = 'ip'", disabled=off is not None, help=off,
+        on_change=lambda: drafting.change(edited, where=st.session_state[key] or None),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A preview, what it was made of, how long it took, and why it no longer speaks for the draft."""
+
+    mark: str
+    found: Any
+    took: float
+    stale: str = ""
+
+
+def previewed(client: Client, edited: Draft) -> Tried | None:
+    """What the mapping makes of a sample; asked again when something changed, or on request where that is slow."""
+    mapping = drafting.mapping_of(edited)
+    asked = st.session_state.pop("ask", False)
+    kept: Tried | None = st.session_state.get("preview")
+    # All of them: a row goes to the first mapping that takes it, as it does in a run.
+    mappings = edited.now["mappings"]
+    place = f"{access.tenant()} {edited.now['source']} {len(mappings)}"
+    mark = place + json.dumps(mappings, sort_keys=True)
+    if kept is not None and not kept.mark.startswith(place):
+        kept = None
+    if not mapping["fields"]:
+        return None
+    if kept is not None and not asked:
+        if kept.mark == mark:
+            return kept
+        if kept.took > SLOW:
+            return replace(kept, stale="older than the last change. Ctrl-Enter asks again.")
+    begun = time.monotonic()
+    found = access.attempt(client.preview, edited.now["source"], mappings)
+    if found is None:
+        problem = st.session_state.pop("problem")
+        frame.notice(problem)
+        return replace(kept, stale="from before the last change, which cannot run.") if kept else None
+    made = st.session_state["preview"] = Tried(mark, found, time.monotonic() - begun)
+    return made
+
+
+def save(client: Client, edited: Draft, why: str = "") -> str:
     """Save the draft as a version, and give the pipeline's id."""
     now = edited.now
     if now["pipeline"] and not drafting.dirty(edited):
@@ -171,12 +443,13 @@ def save(client: Client, edited: Draft) -> str:
         "source": now["source"],
         "mappings": now["mappings"],
         "error_threshold": now["error_threshold"],
+        "comment": why,
     }
     if now["pipeline"]:
         saved = client.replace_pipeline(now["pipeline"], **body, based_on=now["version"])
     else:
         saved = client.create_pipeline(**body)
-    drafts.end(now["subject"])
+    drafts.saved(edited)
     return str(saved.pipeline.id)
 
 
@@ -192,77 +465,6 @@ def run(client: Client, edited: Draft) -> int:
     return IngestResult.model_validate_json(answer.content).run
 
 
-def bar(client: Client, edited: Draft, models: dict[str, Any], lacking: list[str]) -> None:
-    """The board's head: which mapping, onto what, and what can be accepted at once."""
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    with row:
-        if len(edited.now["mappings"]) > 1:
-            places = range(len(edited.now["mappings"]))
-            key = f"{edited.now['subject']}-at"
-            st.session_state[key] = edited.now["at"]
-            st.selectbox(
-                f"Mapping, one of {len(places)}", places, key=key,
-                format_func=lambda i: edited.now["mappings"][i]["target"],
-                on_change=lambda: edited.now.update(at=st.session_state[key], suggested={}),
-            )  # fmt: skip
-        else:
-            choose_target(client, edited, models)
-        sure = drafting.waiting(edited, drafting.SURE)
-        if sure:
-            st.button(
-                f"Accept {len(sure)} at {drafting.SURE} % or more",
-                on_click=drafting.accept,
-                args=(edited, sure),
-            )
-    for note in edited.now.get("notes") or []:
-        st.caption(note)
-
-
-def choose_target(client: Client, edited: Draft, models: dict[str, Any]) -> None:
-    fits = edited.now.get("fits") or {}
-    names = sorted(models, key=lambda name: (-fits.get(name, 0), name))
-    key = f"{edited.now['subject']}-target"
-    current = drafting.mapping_of(edited)["target"] if edited.now["mappings"] else None
-    st.session_state[key] = current
-
-    def chosen() -> None:
-        if st.session_state[key]:
-            access.attempt(drafting.choose_target, client, edited, st.session_state[key])
-
-    st.selectbox(
-        "Target model", names, key=key, placeholder="Choose a target model", on_change=chosen,
-        format_func=lambda n: f"{models[n].title or n} ({fits[n]} % fit)" if n in fits else models[n].title or n,
-    )  # fmt: skip
-
-
-def where(edited: Draft) -> None:
-    mapping = drafting.mapping_of(edited)
-    key = f"{edited.now['subject']}-{edited.now['at']}-where"
-    st.session_state[key] = mapping.get("where") or ""
-    st.text_input(
-        "Only rows where", key=key, placeholder="all rows; for example \"type\" = 'ip'", label_visibility="collapsed",
-        on_change=lambda: drafting.change(edited, where=st.session_state[key] or None),
-    )  # fmt: skip
-
-
-def previewed(client: Client, edited: Draft) -> Any:
-    """What the mapping makes of a sample; asked again only when something changed."""
-    mapping = drafting.mapping_of(edited)
-    if not mapping["fields"]:
-        return None
-    # All of them: a row goes to the first mapping that takes it, as it does in a run.
-    mappings = edited.now["mappings"]
-    mark = json.dumps([access.tenant(), edited.now["source"], mappings], sort_keys=True)
-    kept = st.session_state.get("preview")
-    if kept is None or kept[0] != mark:
-        found = access.attempt(client.preview, edited.now["source"], mappings)
-        if found is None:
-            frame.notice(st.session_state.pop("problem"))
-            return None
-        kept = st.session_state["preview"] = (mark, found)
-    return kept[1]
-
-
 def dry(client: Client, edited: Draft) -> None:
     """What a dry run found, until it is put away or something changes."""
     key = f"dry-{edited.now['pipeline']}"
@@ -271,16 +473,7 @@ def dry(client: Client, edited: Draft) -> None:
         return
     if found.version != edited.now["version"] or drafting.dirty(edited):
         frame.warn("The mapping has changed since the dry run; its result no longer speaks of it.")
-    picture(found.ledger, f"dry run on all {found.ledger.read:,} rows; nothing was kept")
-    with st.expander("Ten examples of each"):
-        for outcome, examples in found.examples.items():
-            if examples:
-                rows = [
-                    Row(str(i), [cell(text_of(example), hint=text_of(example))], go=False)
-                    for i, example in enumerate(examples)
-                ]
-                st.html(frame.heading(outcome, words.count(len(examples), "example")))
-                listing(outcome, [Column()], rows, key=f"dry-{outcome}")
+    st.session_state[key] = review(client, found)
     if st.button("Put the dry run away", type="tertiary"):
         del st.session_state[key]
         st.rerun()
@@ -289,7 +482,7 @@ def dry(client: Client, edited: Draft) -> None:
 def page() -> None:
     client = access.client()
     pipeline, source = frame.asked("pipeline"), frame.asked("source")
-    if not pipeline and source and drafts.draft(f"source:{source}") is None:
+    if not pipeline and source and not client.draft(f"source:{source}", known=0).revision:
         there = next((view for view in client.pipelines() if view.pipeline.source == source), None)
         pipeline = there.pipeline.id if there else ""
     if pipeline:

@@ -1,115 +1,177 @@
-"""The mapping board: a row for each target field, where it comes from, and how sure that is."""
+"""The mapping board: source fields and target fields with the lines between them, or the same draft as a table."""
 
 from __future__ import annotations
 
-from html import escape
+import re
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from app.client import Client
+from app.roles import Permission
+from app.widgets import access, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.access import attempt
 from app.widgets.drafts import Draft
-from app.widgets.mapping_draft import CONSTANT, NONE, SQL
+from app.widgets.mapping_draft import CONSTANT, SQL
 
-WORDS = {NONE: "Not mapped", CONSTANT: "A constant…", SQL: "An expression…"}
-
-
-def board(edited: Draft, target: Any, sources: list[str], selected: str) -> None:
-    """Draw the rows: required fields first, then what is mapped or suggested; the rest can be added."""
-    mapped = {f["field"] for f in drafting.mapping_of(edited)["fields"]}
-    suggested = set(drafting.waiting(edited, drafting.LIKELY))
-    shown = [f for f in target.fields if f.required]
-    shown += [f for f in target.fields if not f.required and f.name in mapped]
-    shown += [f for f in target.fields if not f.required and f.name not in mapped and f.name in suggested]
-    if selected and selected not in {f.name for f in shown}:
-        shown += [f for f in target.fields if f.name == selected]
-    with st.container(height=336, border=False, key="board-rows"):
-        for field in shown:
-            _row(edited, field, sources, selected)
-    rest = [f.name for f in target.fields if f not in shown]
-    if rest:
-        subject = edited.now["subject"]
-        st.selectbox(
-            "Map another field", ["", *rest], label_visibility="collapsed", key=f"{subject}-more", format_func=lambda n: n or f"Map another field, one of {len(rest)}",
-            on_change=lambda: _select(st.session_state[f"{subject}-more"]),
-        )  # fmt: skip
+_HERE = Path(__file__).parent
+_board = st.components.v2.component(
+    "spire_board",
+    html=(_HERE / "board.html").read_text(),
+    css=(_HERE / "board.css").read_text(),
+    js=(_HERE / "board.js").read_text(),
+)
+# The last choice of the target's box: a model made from this source.
+NEW = "\x00new"
+Data = dict[str, Any]
 
 
-def _row(edited: Draft, field: Any, sources: list[str], selected: str) -> None:
+def board(client: Client, edited: Draft, source: Any, target: Any, models: Data, selected: str) -> None:
+    """Draw the board; what a person does on it is kept in the draft before the page is drawn again."""
+    found = profile(client, source)
+    names = [field.name for field in source.source.shape.fields] if source.source.shape else []
+    columns = {column.name: column for column in found.profile.columns}
+    mapping = drafting.mapping_of(edited)
+    many = len(edited.now["mappings"]) > 1
+    key = f"board-{edited.subject}"
+    data = {
+        "subject": edited.subject,
+        "model": f"{edited.now['at']} {target.name}",
+        "told": f"{words.count(len(names), 'field')}, profile of {found.extent}",
+        "sources": [_source(source.source.id, name, columns.get(name)) for name in names],
+        "targets": [_target(edited, field, names) for field in target.fields],
+        "selected": selected,
+        "which": _mappings(edited) if many else _models(edited, models),
+        "at": str(edited.now["at"]) if many else mapping["target"],
+        "many": many,
+        "whichLabel": "Mapping" if many else "Target model",
+        "view": "table" if st.query_params.get("view") == "table" else "board",
+        "readonly": access.why_not(Permission.WORK) or "",
+        # An act that was refused draws what stands, although nothing else has changed.
+        "acts": st.session_state.get(f"{key}-acts", 0),
+    }
+    _board(key=key, data=data, on_act_change=lambda: _acted(client, edited, key))
+
+
+def profile(client: Client, source: Any) -> Any:
+    """What the source's columns hold; asked once for each state of the source."""
+    kept = st.session_state.setdefault("profiles", {})
+    place = (access.tenant(), source.source.id, source.version)
+    if place not in kept:
+        with st.spinner("Looking at what the fields hold…"):
+            kept[place] = client.source_profile(source.source.id)
+    return kept[place]
+
+
+def select(name: str) -> None:
+    """Let the right side show this target field."""
+    st.query_params["field"] = name
+
+
+def _acted(client: Client, edited: Draft, key: str) -> None:
+    st.session_state[f"{key}-acts"] = st.session_state.get(f"{key}-acts", 0) + 1
+    told = st.session_state[key].act
+    act, target = told["act"], told.get("target", "")
+    if act == "map":
+        attempt(drafting.set_origin, edited, target, told["source"])
+    elif act == "unmap":
+        attempt(drafting.put, edited, target, None)
+    elif act == "move":
+        attempt(drafting.move, edited, told["before"], told["after"])
+        target = told["after"]
+    elif act == "accept":
+        attempt(drafting.accept, edited, list(told["targets"]))
+        return
+    elif act in ("constant", "sql"):
+        attempt(drafting.set_origin, edited, target, CONSTANT if act == "constant" else SQL)
+    elif act == "origin":
+        attempt(drafting.set_origin, edited, target, told["origin"])
+    elif act == "view":
+        st.query_params["view"] = told["view"]
+    elif act == "which":
+        _choose(client, edited, told["value"])
+    if target:
+        select(target)
+
+
+def _choose(client: Client, edited: Draft, value: str) -> None:
+    st.query_params.pop("field", None)
+    if value == NEW:
+        st.session_state["propose"] = edited.now["source"]
+    elif len(edited.now["mappings"]) > 1:
+        edited.look(at=int(value))
+    else:
+        attempt(drafting.choose_target, client, edited, value)
+
+
+def _mappings(edited: Draft) -> list[Data]:
+    found = edited.now["mappings"]
+    return [
+        {"value": str(place), "label": f"{m['target']} ({place + 1} of {len(found)})"}
+        for place, m in enumerate(found)
+    ]
+
+
+def _models(edited: Draft, models: Data) -> list[Data]:
+    fits = edited.now.get("fits") or {}
+    names = sorted(models, key=lambda name: (-fits.get(name, 0), name))
+    return [
+        *({"value": n, "label": f"{n}, fits {fits[n]} %" if n in fits else n} for n in names),
+        {"value": NEW, "label": "New model from this source…"},
+    ]
+
+
+def _source(source: str, name: str, column: Any) -> Data:
+    found: Data = {"name": name, "chip": "", "tone": "", "mask": "", "spark": [], "empty": "", "outliers": ""}
+    if column is None:
+        return found | {"href": ""}
+    bins = list(column.numbers.bins) if column.numbers and column.numbers.bins else []
+    top = column.top[0].value if column.top else ""
+    few = column.type == "text" and column.distinct
+    return found | {
+        "chip": f"text, {words.count(column.distinct, 'value')}" if few else column.evidence.split(", ")[0],
+        "tone": "wait" if column.ambiguous_dates or column.mangled else "",
+        "mask": (column.masks[0].mask if column.masks else top)[:60],
+        "spark": bins or [value.count for value in column.top[:8]],
+        "empty": f"{words.percent(column.rows - column.filled, column.rows)} empty",
+        "outliers": words.count(column.outliers, "outlier") if column.outliers else "",
+        "href": access.address("sources", source=source, field=name),
+    }
+
+
+def _target(edited: Draft, field: Any, names: list[str]) -> Data:
     mapped = drafting.field_of(edited, field.name)
     told = edited.now["suggested"].get(field.name) or {}
-    origin = drafting.origin_of(mapped)
-    left, middle, right, last = st.columns([4, 5, 6, 3], gap="small", vertical_alignment="center")
-    with left:
-        _name(field, origin, bool(told.get("best")))
-    with middle:
-        key = f"{edited.now['subject']}-{edited.now['at']}-from-{field.name}"
-        options = [NONE, *sources, CONSTANT, SQL]
-        if origin not in options:
-            options.insert(1, origin)
-        st.session_state[key] = origin
-        st.selectbox(
-            f"Where {field.name} comes from", options, key=key, label_visibility="collapsed",
-            format_func=lambda name: WORDS.get(name, name),
-            on_change=lambda: attempt(drafting.set_origin, edited, field.name, st.session_state[key]),
-        )  # fmt: skip
-    with right:
-        st.html(_why(told, origin, mapped))
-    with last:
-        if origin == NONE and told.get("best"):
-            st.button(
-                "Accept",
-                key=f"accept-{field.name}",
-                type="tertiary",
-                on_click=drafting.accept,
-                args=(edited, [field.name]),
-            )
-        else:
-            steps = len((mapped or {}).get("steps", []))
-            words = f"{steps} step{'s' if steps != 1 else ''}" if steps else "Edit" if mapped else "Open"
-            on = "Editing" if field.name == selected else words
-            st.button(on, key=f"open-{field.name}", type="tertiary", on_click=_select, args=(field.name,))
+    best, second = told.get("best") or {}, told.get("runner_up")
+    kind = field.kind or field.vocabulary
+    found: Data = {
+        "name": field.name, "title": field.title, "required": field.required, "state": "open", "from": [], "text": "",
+        "more": "", "hint": f"{field.name}: {field.type}{f', {kind}' if kind else ''}. {field.description or field.title}",
+        "score": best.get("score", 0), "best": best.get("source", ""), "reasons": list(best.get("reasons", [])),
+        "runner": f"{second['source']}, {second['score']} %" if second else "", "choices": bool(told.get("choices")),
+    }  # fmt: skip
+    if mapped is None:
+        if best and best["score"] >= drafting.LIKELY:
+            found |= {"state": "suggested", "from": [best["source"]]}
+        return found
+    steps = mapped.get("steps", [])
+    if mapped.get("sql") is not None:
+        return found | {"state": "sql", "text": "expression", "more": str(mapped["sql"]), "from": _read(mapped["sql"], names)}  # fmt: skip
+    if mapped.get("from") is None:
+        return found | {"state": "constant", "text": f"always “{mapped.get('constant')}”", "more": str(mapped.get("constant"))}  # fmt: skip
+    others = [
+        name
+        for step in steps
+        for name in step.get("options", {}).get("fields", [])
+        if name in names and name != mapped["from"]
+    ]
+    text = words.count(len(steps), "step") if steps else "as it is"
+    return found | {"state": "mapped", "from": [mapped["from"], *others], "text": text}
 
 
-def _select(name: str) -> None:
-    if name:
-        st.query_params["field"] = name
-
-
-def _name(field: Any, origin: str, suggested: bool) -> None:
-    dot = "on" if origin != NONE else "sug" if suggested else "wait" if field.required else ""
-    note = ' <span class="s m" style="font-weight:400">required</span>' if field.required else ""
-    hint = escape(field.description or field.title or field.name)
-    st.html(
-        f'<div class="sp-field" title="{hint}"><span class="dot {dot}"></span><span>{escape(field.name)}{note}</span></div>'
-    )
-
-
-def _why(told: dict[str, Any], origin: str, mapped: dict[str, Any] | None) -> str:
-    best, second = told.get("best"), told.get("runner_up")
-    if origin == CONSTANT:
-        value = (mapped or {}).get("constant")
-        return f'<div class="sp-why"><span>always “{escape(str(value))}”</span></div>'
-    if origin == SQL:
-        return f'<div class="sp-why"><span>{escape(str((mapped or {}).get("sql")))}</span></div>'
-    if told.get("choices") and best and origin in (NONE, best["source"]):
-        chip = '<span class="chip wait">reads two ways</span>'
-        return f'<div class="sp-why">{chip}<span>Open it and choose.</span></div>'
-    if not best:
-        return (
-            '<div class="sp-why"><span>No source field fits.</span></div>'
-            if origin == NONE
-            else '<div class="sp-why"></div>'
-        )
-    reasons = [str(reason) for reason in best.get("reasons", [])]
-    runner = f" Runner-up: {second['source']}, {second['score']} %." if second else ""
-    hint = escape("; ".join(reasons) + "." + runner)
-    if origin not in (NONE, best["source"]):
-        return f'<div class="sp-why" title="{hint}"><span>your choice; suggested was {escape(best["source"])}, {best["score"]} %</span></div>'
-    tone = "acc" if best["score"] >= drafting.SURE else "wait"
-    name = f"{escape(best['source'])}: " if origin == NONE else ""
-    return (
-        f'<div class="sp-why" title="{hint}"><span class="chip {tone}">{best["score"]} %</span>'
-        f"<span>{name}{escape('; '.join(reasons[:2]))}</span></div>"
-    )
+def _read(sql: str, names: list[str]) -> list[str]:
+    """The source fields an expression names, for the lines that are drawn to it."""
+    found = set(re.findall(r'"((?:[^"]|"")+)"', sql)) | set(re.findall(r"\w+", sql))
+    return [name for name in names if name in found or name.replace('"', '""') in found]

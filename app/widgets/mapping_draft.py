@@ -1,7 +1,7 @@
 """A mapping being written: what the draft of a pipeline holds, and the edits a person makes to it.
 
 The draft is plain data as the API takes it, so that what is previewed, saved and run is one and the same.
-`suggested` keeps what was proposed for each target field of the mapping at hand.
+What is suggested for each target field, and which of several mappings is at hand, is each page's own.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import streamlit as st
+
 from app.client import Client
-from app.widgets.drafts import Draft, begin, draft
+from app.roles import Permission
+from app.widgets import access
+from app.widgets.drafts import Draft, draft
 
 SURE = 90
 # Weaker suggestions are not put forward; they are there when the field is looked for.
@@ -21,49 +25,78 @@ Data = dict[str, Any]
 
 def open_pipeline(client: Client, id: str) -> Draft:
     """The draft of a pipeline: the one under way, or a new one of the pipeline as it stands."""
-    subject = f"pipeline:{id}"
-    found = draft(subject)
-    if found is not None:
-        return found
     view = client.pipeline(id)
-    mappings = [_plain(mapping) for mapping in view.pipeline.mappings]
-    content = {
-        "subject": subject, "pipeline": id, "version": view.version, "name": view.pipeline.name,
-        "source": view.pipeline.source, "error_threshold": view.pipeline.error_threshold,
-        "mappings": mappings, "at": 0, "saved": copy.deepcopy(mappings), "suggested": {}, "extent": "",
-    }  # fmt: skip
-    return begin(subject, content | _proposed(client, view.pipeline.source, mappings[0]["target"]))
+
+    def begin() -> Data:
+        return {
+            "pipeline": id, "version": view.version, "name": view.pipeline.name, "source": view.pipeline.source,
+            "error_threshold": view.pipeline.error_threshold,
+            "mappings": [plain(mapping) for mapping in view.pipeline.mappings],
+        }  # fmt: skip
+
+    found = draft(client, f"pipeline:{id}", begin)
+    if not found.revision and found.content["version"] != view.version:
+        found.content = begin()
+    version = found.content["version"]
+    if found.own.get("of") != version:
+        saved = view if version == view.version else client.pipeline(id, version)
+        found.look(of=version, saved=[plain(mapping) for mapping in saved.pipeline.mappings])
+    found.look(newest=view.version, newest_by=view.author)
+    return _looked(found)
 
 
 def open_source(client: Client, id: str) -> Draft:
     """The draft of a source's first mapping: the one under way, or what is suggested."""
-    subject = f"source:{id}"
-    found = draft(subject)
-    if found is not None:
-        return found
-    offered = client.suggest(id)
-    best = offered.suggestions[0] if offered.suggestions else None
-    ready = [_plain(mapping) for mapping in offered.ready]
-    mappings = ready or ([_plain(best.mapping)] if best else [])
-    content: Data = {
-        "subject": subject, "pipeline": None, "version": None, "name": client.source(id).source.name,
-        "source": id, "error_threshold": None, "mappings": mappings, "at": 0, "saved": [],
-        "suggested": _fields(best) if best and not ready else {}, "extent": offered.extent,
-        "fits": {s.target: s.fit for s in offered.suggestions}, "notes": list(best.notes) if best and not ready else [],
-    }  # fmt: skip
-    return begin(subject, content)
+
+    def begin() -> Data:
+        content: Data = {"pipeline": None, "version": None, "name": client.source(id).source.name, "source": id,
+                         "error_threshold": None, "mappings": [], "notes": []}  # fmt: skip
+        if not access.may(Permission.WORK):
+            return content
+        with st.spinner("Looking at what the fields hold…"):
+            offered = client.suggest(id)
+        best = offered.suggestions[0] if offered.suggestions else None
+        ready = [plain(mapping) for mapping in offered.ready]
+        fits.update({s.target: s.fit for s in offered.suggestions})
+        return content | {
+            "mappings": ready or ([plain(best.mapping)] if best else []),
+            "notes": list(best.notes) if best and not ready else [],
+        }
+
+    fits: dict[str, int] = {}
+    found = draft(client, f"source:{id}", begin)
+    if fits:
+        found.look(fits=fits)
+    found.look(saved=[], newest=None)
+    return _looked(found)
+
+
+def suggest(client: Client, edited: Draft, source: Any) -> None:
+    """Know what is suggested for the mapping at hand; asked once for each state of the source."""
+    target = mapping_of(edited)["target"] if edited.now["mappings"] else None
+    shape = source.source.shape
+    if target is None or not access.may(Permission.WORK) or any(m.target == target for m in shape.mappings):
+        # A format that describes itself has brought the whole mapping.
+        edited.look(suggested={}, extent="")
+        return
+    kept = st.session_state.setdefault("suggested", {})
+    place = (access.tenant(), source.source.id, source.version, target)
+    if place not in kept:
+        offered = client.suggest(source.source.id, target)
+        best = offered.suggestions[0] if offered.suggestions else None
+        kept[place] = (_fields(best) if best else {}, offered.extent)
+    edited.look(suggested=kept[place][0], extent=kept[place][1])
 
 
 def choose_target(client: Client, edited: Draft, target: str) -> None:
     """Map onto another target model, as suggested for it."""
-    offered = client.suggest(edited.now["source"], target)
-    best = offered.suggestions[0]
+    best = client.suggest(edited.now["source"], target).suggestions[0]
     mappings = copy.deepcopy(edited.now["mappings"])
     if mappings:
-        mappings[edited.now["at"]] = _plain(best.mapping)
+        mappings[edited.now["at"]] = plain(best.mapping)
     else:
-        mappings = [_plain(best.mapping)]
-    edited.edit(mappings=mappings, suggested=_fields(best), notes=list(best.notes))
+        mappings = [plain(best.mapping)]
+    edited.edit(mappings=mappings, notes=list(best.notes))
 
 
 def mapping_of(edited: Draft) -> Data:
@@ -136,9 +169,17 @@ def accept(edited: Draft, names: list[str]) -> None:
     """Take these suggestions, as one act that can be undone."""
     fields = [dict(f) for f in mapping_of(edited)["fields"]]
     for name in names:
-        told = edited.now["suggested"][name]
-        fields.append({"field": name, "from": told["best"]["source"], "steps": told.get("steps", [])})
+        fields.append(_suggested(name, edited.now["suggested"][name]))
     change(edited, fields=fields)
+
+
+def move(edited: Draft, before: str, after: str) -> None:
+    """Give what feeds one target field to another, as one act."""
+    found = field_of(edited, before)
+    if found is None or before == after:
+        return
+    kept = [dict(f) for f in mapping_of(edited)["fields"] if f["field"] not in (before, after)]
+    change(edited, fields=[*kept, {**found, "field": after}])
 
 
 def dirty(edited: Draft) -> bool:
@@ -146,10 +187,19 @@ def dirty(edited: Draft) -> bool:
     return bool(edited.now["mappings"] != edited.now["saved"])
 
 
-def _proposed(client: Client, source: str, target: str) -> Data:
-    offered = client.suggest(source, target)
-    best = offered.suggestions[0] if offered.suggestions else None
-    return {"suggested": _fields(best) if best else {}, "extent": offered.extent}
+def _suggested(name: str, told: Data) -> Data:
+    """A field as it was suggested: from its source through steps, as an expression, or as a constant."""
+    for way in ("sql", "constant"):
+        if told.get(way) is not None:
+            return {"field": name, way: told[way]}
+    return {"field": name, "from": told["best"]["source"], "steps": told.get("steps", [])}
+
+
+def _looked(found: Draft) -> Draft:
+    """With the mapping at hand among those there are."""
+    most = max(len(found.content["mappings"]) - 1, 0)
+    found.look(at=min(found.own.get("at", 0), most), suggested=found.own.get("suggested", {}))
+    return found
 
 
 def _fields(suggestion: Any) -> Data:
@@ -158,6 +208,7 @@ def _fields(suggestion: Any) -> Data:
     }
 
 
-def _plain(mapping: Any) -> Data:
+def plain(mapping: Any) -> Data:
+    """A mapping as the draft holds it."""
     found: Data = mapping.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return found
