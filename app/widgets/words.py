@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from html import escape
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +23,16 @@ def zone() -> tzinfo:
 def count(number: int, thing: str, things: str = "") -> str:
     """`1 row`, `1,234 rows`."""
     return f"{number:,} {thing if number == 1 else things or thing + 's'}"
+
+
+def listed(things: list[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)
+
+
+def plain(text: str) -> str:
+    """A value inside a label that Streamlit reads as markdown: every sign of it stands for itself."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|~$:<>-])", r"\\\1", text)
 
 
 def percent(part: float, whole: float) -> str:
@@ -51,6 +62,20 @@ def seconds(number: float) -> str:
     if number < 3600:
         return f"{int(number // 60)} min {int(number % 60)} s"
     return f"{int(number // 3600)} h {int(number % 3600 // 60)} min"
+
+
+def spell(number: float) -> str:
+    """How long something lasts, in its two largest units: `36 minutes`, `1 hour`, `1 h 21 min`, `1 day 2 h`."""
+    left = max(int(number), 0)
+    if left < 60:
+        return count(left, "second")
+    if left < 3600:
+        return count(left // 60, "minute")
+    if left < 86_400:
+        hours, minutes = left // 3600, left % 3600 // 60
+        return f"{hours} h {minutes} min" if minutes else count(hours, "hour")
+    days, hours = left // 86_400, left % 86_400 // 3600
+    return f"{count(days, 'day')} {hours} h" if hours else count(days, "day")
 
 
 def ago(time: datetime, now: datetime | None = None) -> str:
