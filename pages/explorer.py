@@ -12,11 +12,11 @@ from app.widgets import access, frame, record, words
 from app.widgets.exports import exporting
 from app.widgets.facets import chips, facet_list
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.relations import relations_panel
+from app.widgets.relations import followed, relations_panel
 from app.widgets.sql import sql
 from app.widgets.timeline import timeline
 from app.widgets.value import value
-from app.widgets.view import PAGE, View, address, of_address, put, show
+from app.widgets.view import PAGE, View, address, heard, of_address, opened, put
 
 WIDEST = 8
 LONG = 90
@@ -32,12 +32,10 @@ def targets_list(counts: list[Any], view: View) -> None:
         for c in sorted(counts, key=lambda c: -c.records)
     ]
     with frame.panel("Target models", key="targets", flush=True):
-        chosen = listing(
+        listing(
             "Target models", [Column(), Column(right=True)], rows, key="target-list", selected=view.target,
             height=190, widest=150,
         )  # fmt: skip
-    if chosen.opened:
-        show(View(chosen.opened, run=view.run))
 
 
 def searched() -> None:
@@ -128,9 +126,7 @@ def browse(client: Client, counts: list[Any], view: View) -> None:
         targets_list(counts, view)
         note = "" if overview.sample is None else f"estimated from a {overview.extent}"
         with frame.panel("Narrow down", note, key="facets", flush=True):
-            picked = facet_list(overview.facets, set(view.where), key=f"facets-{view.target}")
-        if picked:
-            show(view.toggled(*picked))
+            facet_list(overview.facets, set(view.where), key=f"facets-{view.target}")
     with right:
         filled = filled_columns(found)
         wanted = [n for n in client.preference(f"columns-{view.target}") or [] if n in found.columns]
@@ -139,8 +135,8 @@ def browse(client: Client, counts: list[Any], view: View) -> None:
         titles = titles_of(model)
         labels = {(f.field, v.value): v.label for f in overview.facets for v in f.values}
         in_force = view.chips(titles, labels)
-        if in_force and (removed := chips(in_force, key="chips")):
-            show(view.without(removed))
+        if in_force:
+            chips(in_force, key="chips")
         if overview.timeline is not None:
             time_panel(view, overview.timeline)
         records_panel(view, found, names, titles)
@@ -162,9 +158,7 @@ def time_panel(view: View, line: Any) -> None:
                     "Time", sorted(names, key=lambda n: names[n]), format_func=lambda n: names[n], key="time-field",
                     label_visibility="collapsed", width=150, on_change=retimed,
                 )  # fmt: skip
-        span = timeline(line, key="timeline")
-    if span:
-        show(view.within(line.field, *span))
+        timeline(line, key="timeline")
 
 
 def retimed() -> None:
@@ -192,19 +186,17 @@ def records_panel(view: View, found: Any, names: list[str], titles: dict[str, st
     last = view.offset + len(rows)
     told = f"{view.offset + 1:,}–{last:,} of {found.total:,}" if rows else ""
     with frame.panel("Records", told, key="records", flush=True):
-        chosen = listing(
+        listing(
             "Records", heads, rows, key="record-list", height=560, widest=260,
             none="No record matches. Remove a filter above.",
         )  # fmt: skip
-    if chosen.sorted:
-        show(view.sorted_by(chosen.sorted))
-    if chosen.opened:
-        frame.go("explorer", target=view.target, record=chosen.opened)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if view.offset and st.button("Newer" if not view.order else "Before"):
-            show(replace(view, offset=max(view.offset - PAGE, 0)))
-        if last < found.total and st.button("Older" if not view.order else "After", key="further"):
-            show(replace(view, offset=view.offset + PAGE))
+        back, on = max(view.offset - PAGE, 0), view.offset + PAGE
+        before, after = ("Before", "After") if view.order else ("Newer", "Older")
+        if view.offset:
+            st.button(before, on_click=put, args=(replace(view, offset=back),))
+        if last < found.total:
+            st.button(after, on_click=put, args=(replace(view, offset=on),))
 
 
 def one_record(client: Client, target: str, id: str) -> None:
@@ -278,9 +270,16 @@ def page() -> None:
     target = frame.asked("target") or (of_run(client, counts, run) if run else "") or largest
     st.session_state["explored"] = target
     if target and frame.asked("record"):
+        if onward := followed():
+            frame.go("explorer", target=onward[0], record=onward[1])
         one_record(client, target, frame.asked("record"))
         return
-    view = of_address(target)
+    asked = of_address(target)
+    view = heard(asked)
+    if opened():
+        frame.go("explorer", target=target, record=opened())
+    if view != asked:
+        put(view)
     total = sum(count.records for count in counts)
     told = f"{words.count(total, 'record')} of {words.count(len(counts), 'target model')}. Latest versions."
     actions = frame.head("Explorer", told)
@@ -289,7 +288,7 @@ def page() -> None:
         if st.button("Add a source", type="primary"):
             frame.go("sources")
         return
-    title = next((c.title for c in counts if c.target == target), "") or target
+    title = next((c.title for c in counts if c.target == view.target), "") or view.target
     with actions:
         way = st.segmented_control(
             "How", ["Browse", "SQL"], default="SQL" if frame.asked("way") == "sql" else "Browse",
@@ -298,7 +297,7 @@ def page() -> None:
         if way != "SQL" and st.button("Export"):
             exporting(view, title)
     if way == "SQL":
-        sql(client, target)
+        sql(client, view.target)
     else:
         st.session_state["explorer-back"] = view
         browse(client, counts, view)

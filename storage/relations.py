@@ -100,7 +100,8 @@ class _Found:
 
     def beyond(self, label: str, way: str, number: int) -> None:
         """So many more were not fetched."""
-        self.counts[label, way] += number
+        if number:
+            self.counts[label, way] += number
 
 
 def relations(

@@ -84,7 +84,6 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
 """
 _facets = st.components.v2.component("spire_facets", html=HTML, css=CSS, js=JS)
 _chips = st.components.v2.component("spire_chips", html=CHIPS, css=CHIPS_CSS, js=CHIPS_JS)
-ALL = "*"
 
 
 @dataclass(frozen=True)
@@ -96,8 +95,8 @@ class Chip:
     label: str
 
 
-def facet_list(facets: list[Any], on: set[tuple[str, str]], *, key: str) -> tuple[str, str] | None:
-    """Draw the facets; gives the field and value just clicked. `on` are the values that are filtered by."""
+def facet_list(facets: list[Any], on: set[tuple[str, str]], *, key: str) -> None:
+    """Draw the facets; a click triggers `picked` with field and value. `on` are the values filtered by."""
     drawn = [
         {
             "field": facet.field,
@@ -111,15 +110,13 @@ def facet_list(facets: list[Any], on: set[tuple[str, str]], *, key: str) -> tupl
         for facet in facets
     ]
     data = {"facets": drawn, "none": "No field here has few enough values to choose from."}
-    picked = _facets(key=key, data=data, on_picked_change=_nothing).picked
-    return (str(picked["field"]), str(picked["value"])) if picked else None
+    _facets(key=key, data=data, on_picked_change=_nothing)
 
 
-def chips(shown: list[Chip], *, key: str) -> str:
-    """Draw what is filtered by; gives the id of the chip just removed, `ALL` for all of them."""
-    data = {"chips": [vars(chip) for chip in shown]}
-    return str(_chips(key=key, data=data, on_removed_change=_nothing).removed or "")
+def chips(shown: list[Chip], *, key: str) -> None:
+    """Draw what is filtered by; a click triggers `removed` with the chip's id, or `*` for all."""
+    _chips(key=key, data={"chips": [vars(chip) for chip in shown]}, on_removed_change=_nothing)
 
 
 def _nothing() -> None:
-    """A trigger needs somebody who listens; the page reads it from the answer."""
+    """A trigger needs somebody who listens; the page reads it when it begins."""

@@ -99,8 +99,8 @@ class Node:
         )
 
 
-def graph(middle: str, nodes: list[Node], *, key: str) -> tuple[str, str] | None:
-    """Draw it; gives target model and key of the record just opened."""
+def graph(middle: str, nodes: list[Node], *, key: str) -> None:
+    """Draw it; a click triggers `opened` with the node's id."""
     data = {
         "name": f"Relations of {middle}",
         "middle": middle,
@@ -115,9 +115,7 @@ def graph(middle: str, nodes: list[Node], *, key: str) -> tuple[str, str] | None
             for node, side in _sides(nodes)
         ],
     }
-    opened = _graph(key=key, data=data, on_opened_change=_nothing).opened
-    target, _, id = str(opened or "").partition("/")
-    return (target, id) if id else None
+    _graph(key=key, data=data, on_opened_change=_nothing)
 
 
 def _sides(nodes: list[Node]) -> list[tuple[Node, Any]]:
@@ -134,4 +132,4 @@ def _sides(nodes: list[Node]) -> list[tuple[Node, Any]]:
 
 
 def _nothing() -> None:
-    """A trigger needs somebody who listens; the page reads it from the answer."""
+    """A trigger needs somebody who listens; the page reads it when it begins."""

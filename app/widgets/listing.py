@@ -18,7 +18,7 @@ tbody tr:last-child td { border-bottom: 0; } .r { text-align: right; font-varian
 tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; }
 button.act { text-align: inherit; text-wrap: balance; }
-a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
+a, button { font-feature-settings: inherit; } a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
 button.sort { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; } button.sort:hover { color: var(--text); text-decoration: underline; } .dir { display: inline-block; min-width: 14px; margin-left: 2px; color: var(--text); }
 .kind { display: block; font: 400 11px/14px var(--mono); color: var(--muted); }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }

@@ -118,7 +118,7 @@ def fields(
         origin = known.get(name)
         told = ""
         if origin is not None:
-            given = ", ".join(f"{k} “{v}”" if v is not None else k for k, v in origin.sources.items())
+            given = ", ".join(f"{k} “{cut(v, 60)}”" if v else k for k, v in origin.sources.items())
             told = " → ".join(part for part in [given or origin.origin, *origin.steps] if part)
         text = defanged.get(name) or (_moment(value) if _is_moment(value) else text_of(value))
         rows.append(
@@ -126,12 +126,17 @@ def fields(
                 name,
                 [
                     cell(titles.get(name) or name, tone="muted", wrap=True, hint=name),
-                    cell(text[:4000], sub=told[:240], wrap=True, hint=told),
+                    cell(cut(text, 300), sub=told[:240], wrap=True, hint=text[:2000]),
                 ],
                 go=False,
             )
         )
     listing("Fields", [Column(width="30%"), Column()], rows, key="field-list", widest=300)
+
+
+def cut(text: str, most: int) -> str:
+    """A text, or its beginning."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _is_moment(value: Any) -> bool:
@@ -196,20 +201,30 @@ def versions(found: Any, titles: dict[str, str]) -> None:
     """Newest first, each with what it changed."""
     rows = []
     for place, version in enumerate(found.versions):
-        older = found.versions[place + 1].values if place + 1 < len(found.versions) else None
-        rows.append(_version(place, version, older, titles))
-        if older is not None:
-            rows += _changes(place, version.values, older, titles)
+        older = _laid_out(found.versions[place + 1].values) if place + 1 < len(found.versions) else None
+        newer = _laid_out(version.values)
+        changed = [] if older is None else [n for n in {**newer, **older} if newer.get(n) != older.get(n)]
+        rows.append(
+            _version(
+                place, version, "first version" if older is None else words.count(len(changed), "change")
+            )
+        )
+        rows += [_change(place, name, newer.get(name), (older or {}).get(name), titles) for name in changed]
     heads = [Column("Version"), Column("Before"), Column("After")]
     listing("Versions", heads, rows, key="version-rows", widest=260)
 
 
-def _version(place: int, version: Any, older: Any, titles: dict[str, str]) -> Row:
+def _laid_out(values: dict[str, Any]) -> dict[str, Any]:
+    """The fields, and beside them what only the whole object has."""
+    came = values.get("object")
+    more = {k: v for k, v in came.items() if k not in values} if isinstance(came, dict) else {}
+    both = {**more, **{k: v for k, v in values.items() if k != "object"}}
+    return {name: value for name, value in both.items() if value not in (None, [], "")}
+
+
+def _version(place: int, version: Any, said: str) -> Row:
     when = version.origin.started if version.origin else None
     made = f"run {version.origin.run}, {words.ago(when)}" if when else ""
-    said = "first version" if older is None else ""
-    if older is not None and not any(True for _ in _differing(version.values, older)):
-        said = "same fields, other object"
     return Row(
         f"v{place}",
         [
@@ -223,23 +238,16 @@ def _version(place: int, version: Any, older: Any, titles: dict[str, str]) -> Ro
     )
 
 
-def _differing(new: dict[str, Any], old: dict[str, Any]) -> Iterable[str]:
-    return (name for name, value in new.items() if name != "object" and value != old.get(name))
-
-
-def _changes(place: int, new: dict[str, Any], old: dict[str, Any], titles: dict[str, str]) -> list[Row]:
-    return [
-        Row(
-            f"v{place}-{name}",
-            [
-                cell(titles.get(name) or name, tone="muted"),
-                cell(short(old.get(name)) or "no value", tone="muted", wrap=len(short(old.get(name))) < 200),
-                cell(short(new.get(name)) or "no value", cls="changed", wrap=len(short(new.get(name))) < 200),
-            ],
-            go=False,
-        )
-        for name in _differing(new, old)
-    ]
+def _change(place: int, name: str, new: Any, old: Any, titles: dict[str, str]) -> Row:
+    return Row(
+        f"v{place}-{name}",
+        [
+            cell(titles.get(name) or name, tone="muted", wrap=True, hint=name),
+            cell(cut(short(old), 160) or "no value", tone="muted", wrap=True, hint=short(old)[:2000]),
+            cell(cut(short(new), 160) or "no value", cls="changed", wrap=True, hint=short(new)[:2000]),
+        ],
+        go=False,
+    )
 
 
 def whole(values: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -22,26 +23,47 @@ def relations_panel(related: Any, middle: str) -> None:
     ]
     more = related.total - len(nodes)
     told = words.count(len(nodes), "relation") + (f", and {more:,} more" if more else "")
-    with frame.panel("Relations", told, key="relations", flush=True):
-        opened = graph(middle, nodes, key="graph")
-        rows = [
-            Row(
-                node.id if node.key else f"{place}",
-                [cell(node.name, hint=node.name), cell(node.kind, tone="muted"), cell(way_of(node), tone="muted")],
-                href=access.address("explorer", target=node.target, record=node.key) if node.key else "",
-                go=bool(node.key),
-            )
-            for place, node in enumerate(nodes)
-        ]  # fmt: skip
-        with st.expander("As a list"):
-            chosen = listing("Relations", [Column("Record"), Column("Kind"), Column("How")], rows, key="relation-list", height=320, widest=300)  # fmt: skip
-        counted = ", ".join(f"{g.label} {g.count:,}" for g in related.groups[:8])
-        st.html(f'<div class="sp-pad m">{counted}</div>')
-    if opened is None and chosen.opened:
-        target, _, key = chosen.opened.partition("/")
-        opened = (target, key)
-    if opened:
-        frame.go("explorer", target=opened[0], record=opened[1])
+    with frame.panel(key="relations", flush=True):
+        with st.container(
+            horizontal=True, gap="small", vertical_alignment="center", key="result-bar-relations"
+        ):
+            st.html(frame.heading("Relations", told))
+            way = st.segmented_control(
+                "Shown as", ["Picture", "List"], default="Picture", label_visibility="collapsed", key="relations-way"
+            )  # fmt: skip
+        if way == "List":
+            _list(nodes)
+        else:
+            graph(middle, nodes, key="graph")
+        counted = ", ".join(f"{group.label} {group.count:,}" for group in related.groups[:8])
+        st.html(f'<div class="sp-pad m">{escape(counted)}</div>')
+
+
+def _list(nodes: list[Node]) -> None:
+    rows = [
+        Row(
+            node.id if node.key else f"{place}",
+            [
+                cell(node.name, hint=node.name),
+                cell(node.kind, tone="muted"),
+                cell(way_of(node), tone="muted"),
+            ],
+            href=access.address("explorer", target=node.target, record=node.key) if node.key else "",
+            go=bool(node.key),
+        )
+        for place, node in enumerate(nodes)
+    ]
+    heads = [Column("Record"), Column("Kind"), Column("How")]
+    listing("Relations", heads, rows, key="relation-list", height=420, widest=420)
+
+
+def followed() -> tuple[str, str] | None:
+    """Target model and key of the record just gone to, in the picture or the list."""
+    for key in ("graph", "relation-list"):
+        target, _, id = str(getattr(st.session_state.get(key), "opened", None) or "").partition("/")
+        if id:
+            return target, id
+    return None
 
 
 def way_of(node: Node) -> str:

@@ -28,7 +28,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   let from = null, to = null, down = false;
   const words = (a, b) => { const count = data.bars.slice(a, b + 1).reduce((s, x) => s + x.count, 0); return data.bars[a].label + (b > a ? ' to ' + data.bars[b].label : '') + ': ' + count.toLocaleString('en') + (count === 1 ? ' record' : ' records'); };
   const mark = () => { const [a, b] = from === null ? [1, 0] : [Math.min(from, to), Math.max(from, to)]; all.forEach((e, i) => e.classList.toggle('in', i >= a && i <= b)); if (from !== null) told.textContent = words(a, b); };
-  const pick = () => { const a = Math.min(from, to), b = Math.max(from, to); setTriggerValue('picked', { from: data.bars[a].start, to: b < last ? data.bars[b + 1].start : data.end }); };
+  const pick = () => { const a = Math.min(from, to), b = Math.max(from, to); setTriggerValue('picked', { field: data.field, from: data.bars[a].start, to: b < last ? data.bars[b + 1].start : data.end }); };
   data.bars.forEach((bar, i) => {
     const b = el('button'); b.type = 'button'; b.tabIndex = i ? -1 : 0; b.setAttribute('aria-label', bar.label + ', ' + bar.count.toLocaleString('en') + (bar.count === 1 ? ' record' : ' records'));
     const fill = el('i'); fill.style.height = bar.count ? Math.max(2, 100 * bar.count / most) + (bar.count / most > .03 ? '%' : 'px') : '0'; b.append(fill);
@@ -55,8 +55,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
 _line = st.components.v2.component("spire_timeline", html=HTML, css=CSS, js=JS)
 
 
-def timeline(line: Any, *, key: str) -> tuple[str, str] | None:
-    """Draw it; gives the span just chosen, from included, to not, as ISO times."""
+def timeline(line: Any, *, key: str) -> None:
+    """Draw it; choosing a span triggers `picked` with field, from (included) and to (not), as ISO times."""
     bars = [
         {
             "start": bar.start.replace(tzinfo=None).isoformat(),
@@ -67,13 +67,13 @@ def timeline(line: Any, *, key: str) -> tuple[str, str] | None:
         for place, bar in enumerate(line.bars)
     ]
     data = {
+        "field": line.field,
         "name": f"Records by {line.unit} of {line.title}",
         "bars": bars,
         "end": line.end.replace(tzinfo=None).isoformat(),
         "hint": f"By {line.unit}. Click or drag to keep a span.",
     }
-    picked = _line(key=key, data=data, on_picked_change=_nothing).picked
-    return (str(picked["from"]), str(picked["to"])) if picked else None
+    _line(key=key, data=data, on_picked_change=_nothing)
 
 
 def _label(at: datetime, unit: str) -> str:
@@ -96,4 +96,4 @@ def _tick(at: datetime, unit: str, place: int) -> str:
 
 
 def _nothing() -> None:
-    """A trigger needs somebody who listens; the page reads it from the answer."""
+    """A trigger needs somebody who listens; the page reads it when it begins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -115,15 +115,33 @@ def of_address(target: str) -> View:
     )
 
 
+def heard(view: View) -> View:
+    """The view after what was just clicked in it. Asked first, so that nothing is fetched for the view before."""
+    if picked := _event(f"facets-{view.target}", "picked"):
+        return view.toggled(picked["field"], picked["value"])
+    if removed := _event("chips", "removed"):
+        return view.without(removed)
+    if span := _event("timeline", "picked"):
+        return view.within(span["field"], span["from"], span["to"])
+    if column := _event("record-list", "sorted"):
+        return view.sorted_by(column)
+    if target := _event("target-list", "opened"):
+        return View(target, run=view.run)
+    return view
+
+
+def opened() -> str:
+    """The record just opened in the list."""
+    return str(_event("record-list", "opened") or "")
+
+
+def _event(key: str, name: str) -> Any:
+    return getattr(st.session_state.get(key), name, None)
+
+
 def put(view: View) -> None:
     """Write a view into the address; what draws next shows it."""
     st.query_params.from_dict({**view.params(), "tenant": access.tenant()})
-
-
-def show(view: View) -> NoReturn:
-    """Show another view instead of this one."""
-    put(view)
-    st.rerun()
 
 
 def address(view: View) -> str:
