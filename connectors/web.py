@@ -63,8 +63,10 @@ class Web:
     resolver: Resolve = resolve
 
     @contextmanager
-    def answer(self, url: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
-        """The final answer to a GET, after redirects; every hop is resolved and checked anew.
+    def answer(
+        self, url: str, headers: Mapping[str, str] | None = None, content: bytes | None = None
+    ) -> Iterator[httpx.Response]:
+        """The final answer to a GET, or to a POST of `content`, after redirects; every hop is checked anew.
 
         Its body is still to be read. Errors: Unreachable, Turned, NotAllowed, NoSuchHost.
         """
@@ -84,13 +86,18 @@ class Web:
                         timeout=httpx.Timeout(_READ, connect=_CONNECT),
                     ) as client,
                     client.stream(
-                        "GET",
+                        "GET" if content is None else "POST",
                         url,
+                        content=content,
                         headers={**sent, **(self.headers if ours else {})},
                         auth=self.auth if ours else None,
                         follow_redirects=False,
                     ) as response,
                 ):
+                    if response.is_redirect and content is not None:
+                        raise Turned(
+                            f"{shown(url)}: it redirects what is posted.", action="Give its new address."
+                        )
                     if response.is_redirect and "location" in response.headers:
                         url = urljoin(url, response.headers["location"])
                         continue
@@ -107,7 +114,9 @@ class Web:
                 raise Turned(shown(url)) from error
         raise Turned(f"{shown(given)}: more than {REDIRECTS} redirects.")
 
-    def fetch(self, url: str, headers: Mapping[str, str] | None = None, *, most: int) -> Fetched:
+    def fetch(
+        self, url: str, headers: Mapping[str, str] | None = None, content: bytes | None = None, *, most: int
+    ) -> Fetched:
         """A whole answer of at most `most` bytes. Waits and asks again where the server says so or breaks off.
 
         Any status under 400, and what `refuse` lets through, comes back. Errors as `answer`, and TooMuch.
@@ -115,7 +124,7 @@ class Web:
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                with self.answer(url, headers) as response:
+                with self.answer(url, headers, content) as response:
                     pause = _asked_to_wait(response, attempt)
                     if pause is not None and not last and pause <= PATIENCE:
                         time.sleep(pause)

@@ -44,6 +44,7 @@ def places(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
     web.files["/a.csv"] = b"a,b\n1,2\n"
+    web.files["/list.json"] = b'[{"a": 1}]'
     web.files["/misp/manifest.json"] = b'{"6ba7b810": {"timestamp": "1"}}'
     web.files["/misp/6ba7b810.json"] = b'{"Event": {"uuid": "6ba7b810", "info": "one"}}'
     web.files["/taxii/"] = b'{"title": "A root", "versions": ["application/taxii+json;version=2.1"]}'
@@ -61,6 +62,7 @@ def places(
         "postgres": (postgres, ("127.0.0.1",), ()),
         "misp_feed": ({"url": f"{web.address}/misp/"}, ("127.0.0.1",), ()),
         "paste": ({"text": "a,b\n1,2\n"}, (), ()),
+        "rest": ({"url": f"{web.address}/list.json"}, ("127.0.0.1",), ()),
         "sample": ({"sample": "indicators"}, (), ()),
         "taxii": ({"url": f"{web.address}/taxii/"}, ("127.0.0.1",), ()),
         "upload": ({"upload": "u1"}, (), ()),
