@@ -19,6 +19,7 @@ from storage.quarantine import Reject
 
 TRIED = 25
 _CLOSE = 70
+_FEW_WORDS = 5
 
 TEXT_FIXES: tuple[tuple[str, tuple[Step, ...]], ...] = (
     ("Trim spaces", (Step(step="trim"),)),
@@ -95,14 +96,16 @@ def proposals(
             Proposal(title="Replay: the mapping has changed since", fix=ReplayFix(), repairs=len(now), tried=len(sample))
         ] if now else []  # fmt: skip
         sample = [reject for reject in sample if reject.id not in now]
+        last: list[Proposal] = []
         if sample:
             found += _words(desk, shape, mapping, how, model, sample)
             found += _other_steps(desk, shape, how, model, sample)
             found += _text_fixes(desk, shape, mapping, how, sample)
+            last = _emptied(desk, shape, mapping, how, model, sample)
     except Stop:
         # What can't be tried on this field is no proposal.
         return []
-    return sorted(found, key=lambda p: -p.repairs)[:3]
+    return [*sorted(found, key=lambda p: -p.repairs)[: 3 - len(last)], *last]
 
 
 def _padding(desk: Desk, pipeline: Pipeline, shape: Shape, sample: list[Reject]) -> list[Proposal]:
@@ -208,6 +211,26 @@ def _text_fixes(
                          before=rows[first].get(source), after=str(after[n][first]))
             )  # fmt: skip
     return found
+
+
+def _emptied(
+    desk: Desk, shape: Shape, mapping: Mapping, how: FieldMapping, model: TargetModel, sample: list[Reject]
+) -> list[Proposal]:
+    """Words that stand for no value, taken as none: for a field that may be empty, where the words are few."""
+    source = str(how.source)
+    rows = values_of(desk, shape, sample)
+    values = sorted({row.get(source) or "" for row in rows.values()} - {""})
+    if model.field(how.field).required or not 0 < len(values) <= _FEW_WORDS:
+        return []
+    fix = MapFix(field=source, values=dict.fromkeys(values, ""))
+    narrow = one_field(desk, mapping, how.field)
+    changed = mended(desk, narrow, shape, sample, fix)
+    good = passing(desk, narrow, shape, [replace(r, fixed=changed[r.id]) for r in sample if r.id in changed])
+    if not good:
+        return []
+    told = ", ".join(f"“{value}”" for value in values)
+    title = f"Leave {how.field} empty where it says {told}"
+    return [Proposal(title=title, fix=fix, repairs=len(good), tried=len(sample), before=values[0], after="")]
 
 
 def with_dates(how: FieldMapping, formats: tuple[str, ...], *, dated: bool) -> list[Step] | None:

@@ -49,7 +49,6 @@ def test_a_newcomer_goes_from_the_set_up_link_over_a_messy_csv_to_records_and_re
     causes = page.get_by_role("table", name="Causes")
     causes.get_by_text("confidence").first.click()
     expect(page.get_by_label("Original row").first).to_contain_text("many")
-    page.get_by_role("tab", name="Edit this row").click()
     page.get_by_label("Confidence", exact=True).fill("55")
     page.get_by_role("button", name="Save and replay this row").click()
     expect(page.get_by_text(re.compile("The row was taken in run"))).to_be_visible()

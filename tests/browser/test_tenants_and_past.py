@@ -149,15 +149,6 @@ def test_a_pipeline_is_exported_as_yaml_and_imported_again(
     expect(page.get_by_text(re.compile("^Imported Rows again"))).to_be_visible()
 
 
-def test_one_correction_is_applied_to_all_alike(house: Served, page: Page, complaints: list[str]) -> None:
-    goto(page, house, "quarantine")
-    page.get_by_role("tab", name="Edit this row").click()
-    page.get_by_label("confidence", exact=True).fill("55")
-    page.get_by_role("button", name="Apply to all 2 alike").click()
-    expect(page.get_by_text(re.compile("2 rejects repaired.*2 rows taken"))).to_be_visible()
-    expect(page.get_by_text("nothing waits here")).to_be_visible()
-
-
 def test_an_api_key_is_shown_once(house: Served, page: Page, complaints: list[str]) -> None:
     goto(page, house, "settings?part=API keys")
     page.get_by_label("What it is for").fill("nightly")
