@@ -11,10 +11,10 @@ Input = dict[str, Any]
 
 # What the words of a choice mean to a person, by option and word.
 WORDS = {
-    ("on_failure", "reject"): "Quarantine the row",
+    ("on_failure", "reject"): "Quarantine",
     ("on_failure", "keep"): "Keep it as it is",
     ("on_failure", "null"): "Leave it empty",
-    ("otherwise", "reject"): "Quarantine the row",
+    ("otherwise", "reject"): "Quarantine",
     ("otherwise", "keep"): "Keep them",
     ("otherwise", "null"): "Leave them empty",
     ("otherwise", "value"): "Replace by one value",

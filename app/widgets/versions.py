@@ -1,6 +1,9 @@
-"""The past of a pipeline: its versions, its text as YAML and SQL, and what a change would do to stored records."""
+"""The past of a pipeline: its versions and what changed between them, its text, and what a change would do to records."""
 
 from __future__ import annotations
+
+from html import escape
+from typing import Any
 
 import streamlit as st
 
@@ -12,95 +15,180 @@ from app.widgets.drafts import Draft
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.output import text_of
 
+DRAFT = 0
+_MARKS = {"added": "+", "removed": "−", "changed": "~"}
+
 
 def versions(client: Client, edited: Draft) -> None:
-    """Draw versions, export, import and impact of the pipeline at hand."""
+    """Draw versions with their differences, impact, export and import of the pipeline at hand."""
     id = edited.now["pipeline"]
     if not id:
         st.caption("Save it once; then its versions, its YAML and its SQL are here.")
         return
-    one, two, three = st.tabs(["Versions", "As YAML and SQL", "Impact on stored records"])
+    one, two, three = st.tabs(["Versions", "Impact on stored records", "YAML and SQL"])
     with one:
-        _list(client, edited, id)
+        _past(client, edited, id)
     with two:
-        _texts(client, id)
-    with three:
         _impact(client, edited, id)
+    with three:
+        _texts(client, id)
 
 
-def _list(client: Client, edited: Draft, id: str) -> None:
+def _past(client: Client, edited: Draft, id: str) -> None:
+    found = client.pipeline_versions(id)
+    newest = found[0].version if found else 0
     rows = [
         Row(
             str(version.version),
             [
-                figure(version.version),
-                cell(version.comment or "", tone="muted"),
+                figure(version.version, sub="newest" if version.version == newest else ""),
+                cell(
+                    version.comment or "no reason given", tone="" if version.comment else "muted", wrap=True
+                ),
                 cell(version.author),
-                cell(words.ago(version.at), hint=words.exact(version.at)),
+                cell(words.ago(version.at), tone="muted", hint=words.exact(version.at)),
                 cell("Take back", act="restore"),
             ],
             go=False,
         )
-        for version in client.pipeline_versions(id)
+        for version in found
     ]
     heads = [Column("Version", right=True), Column("Why"), Column("Who"), Column("When"), Column(right=True)]
-    chosen = listing("Versions", heads, rows, key="version-list")
+    chosen = listing("Versions", heads, rows, key="version-list", height=190)
     if chosen.row:
-        past = client.pipeline(id, int(chosen.row)).pipeline
-        mappings = [m.model_dump(mode="json", by_alias=True, exclude_defaults=True) for m in past.mappings]
-        edited.edit(mappings=mappings, at=0)
-        frame.tell(f"Version {chosen.row} is in the draft now. Save it to make it count.")
+        edited.edit(mappings=_mappings(client, id, int(chosen.row)), at=0)
+        frame.tell(
+            f"Version {chosen.row} is in the draft now; undo takes that back. Save it to make it count."
+        )
         st.rerun()
+    _compare(client, edited, id, [version.version for version in found])
+
+
+def _compare(client: Client, edited: Draft, id: str, known: list[int]) -> None:
+    """What changed between any two of them, the draft among them, in words."""
+    if not known:
+        return
+    changed = drafting.dirty(edited)
+    places = [DRAFT, *known]
+    row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
+    after = row.selectbox(
+        "What is new in", places, index=0 if changed or len(known) == 1 else 1, format_func=_named, key="compare-after", width=170,
+    )  # fmt: skip
+    older = [place for place in places if place != after and place != DRAFT] or known
+    before = row.selectbox("against", older, format_func=_named, key=f"compare-before-{after}", width=170)
+    found = access.attempt(client.difference, _of(client, edited, id, before), _of(client, edited, id, after))
+    if found is None:
+        frame.notice(st.session_state.pop("problem"))
+        return
+    if not found:
+        st.html(f'<div class="m">{_named(after)} does what {_named(before).lower()} does.</div>')
+        return
+    several = len({change.target for change in found}) > 1
+    lines = "".join(
+        f'<li><span class="{change.how}" aria-label="{change.how}">{_MARKS[change.how]}</span>'
+        f"<span>{escape(f'{change.target}: ' if several else '')}{escape(change.says)}</span></li>"
+        for change in found
+    )
+    st.html(f'<ul class="sp-diff" aria-label="What changed">{lines}</ul>')
+
+
+def _named(place: int) -> str:
+    return f"Version {place}" if place else "The draft"
+
+
+def _of(client: Client, edited: Draft, id: str, place: int) -> list[dict[str, Any]]:
+    return _mappings(client, id, place) if place else list(edited.now["mappings"])
+
+
+def _mappings(client: Client, id: str, version: int) -> list[dict[str, Any]]:
+    past = client.pipeline(id, version).pipeline
+    return [m.model_dump(mode="json", by_alias=True, exclude_defaults=True) for m in past.mappings]
+
+
+def _impact(client: Client, edited: Draft, id: str) -> None:
+    off = access.why_not(Permission.WORK) or (
+        None if drafting.dirty(edited) else "The draft is what is saved, so nothing would differ."
+    )
+    key = f"impact-{id}"
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    if row.button("Compare with the records", disabled=off is not None, help=off):
+        with st.spinner("Running the draft on the payloads of the last run. Nothing is kept."):
+            st.session_state[key] = (repr(edited.now["mappings"]), access.attempt(client.impact, id, edited.now["mappings"], 20))  # fmt: skip
+    row.html(
+        '<span class="s m">Runs the draft on the payloads of the last run, on all rows, and keeps nothing.</span>'
+    )
+    mark, found = st.session_state.get(key, ("", None))
+    if found is None:
+        problem = st.session_state.pop("problem", None)
+        if problem is not None:
+            frame.notice(problem)
+        return
+    if mark != repr(edited.now["mappings"]):
+        frame.warn("The draft has changed since; compare again.")
+    said = f"These {found.different:,} records change" if found.different != 1 else "This one record changes"
+    others = f"{found.same:,} stay the same, {found.new:,} are new, {found.gone:,} go"
+    rejects = f"rejects {found.rejected_before:,} before, {found.rejected_after:,} after"
+    st.html(f"<div><b>{said}.</b> Of the others {others}; {rejects}. <span class='m'>From {escape(found.extent)}.</span></div>")  # fmt: skip
+    _changes(found)
+
+
+def _changes(found: Any) -> None:
+    left, right = st.columns([1, 3], gap="small")
+    with left:
+        most = max(found.by_field.values(), default=1)
+        rows = [
+            Row(name, [cell(name), figure(count), cell(bar=count / most, cls="", tone="grey")], go=False)
+            for name, count in found.by_field.items()
+        ]
+        listing(
+            "Fields that change", [Column("Field"), Column("Records", right=True), Column()], rows, key="impact-fields",
+            height=300, none="No field changes.",
+        )  # fmt: skip
+    with right:
+        shown = [
+            Row(
+                f"{place}-{name}",
+                [
+                    cell(", ".join(text_of(v) for v in each.key.values()) if not n else "", tone="b"),
+                    cell(name),
+                    cell(text_of(each.before.get(name)) or "no value", tone="muted"),
+                    cell(text_of(each.after.get(name)) or "no value", cls="changed"),
+                ],
+                go=False,
+            )
+            for place, each in enumerate(found.examples)
+            for n, name in enumerate(each.fields)
+        ]
+        listing(
+            "Examples", [Column("Record"), Column("Field"), Column("Now"), Column("Then")], shown, key="impact-list",
+            height=300, widest=180, none="No record changes.",
+        )  # fmt: skip
 
 
 def _texts(client: Client, id: str) -> None:
     base = f"/api/v1/tenants/{access.tenant()}/pipelines/{id}/export"
-    row = st.container(horizontal=True, gap="small")
-    row.link_button("Open as YAML", f"{base}?format=yaml")
-    row.link_button("Open as SQL", f"{base}?format=sql")
-    st.code(client.export_pipeline(id), language="yaml", height=260)
-    text = st.text_area(
-        "Import YAML", height=120, key="import-yaml", placeholder="Paste what an export gave."
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    form = row.segmented_control(
+        "Form",
+        ["yaml", "sql"],
+        format_func=str.upper,
+        default="yaml",
+        key="text-form",
+        label_visibility="collapsed",
     )
-    off = access.why_not(Permission.BUILD)
-    if st.button("Import", disabled=off is not None or not text.strip(), help=off):
-        made = client.import_pipeline(text)
+    form = form or "yaml"
+    row.link_button(f"Open as {form.upper()}", f"{base}?format={form}")
+    row.html('<span class="s m">As saved. Both come back the same.</span>')
+    st.code(client.export_pipeline(id, form), language=form, height=240)
+    text = st.text_area(
+        "Import YAML", height=110, key="import-yaml", placeholder="Paste what an export gave."
+    )
+    off = access.why_not(Permission.BUILD) or (None if text.strip() else "Paste a text first.")
+    if st.button("Import as a new version", disabled=off is not None, help=off):
+        made = access.attempt(client.import_pipeline, text)
+        if made is None:
+            frame.notice(st.session_state.pop("problem"))
+            return
         drafts.end(f"pipeline:{made.pipeline.id}")
         frame.tell(f"Imported {made.pipeline.name} as version {made.version}.")
         frame.go("mapping", pipeline=made.pipeline.id)
-
-
-def _impact(client: Client, edited: Draft, id: str) -> None:
-    st.caption("Which stored records would differ if the draft were run on the payloads of the last run.")
-    if not st.button(
-        "Compare",
-        disabled=not drafting.dirty(edited),
-        help=None if drafting.dirty(edited) else "The draft is what is saved.",
-    ):
-        return
-    found = client.impact(id, edited.now["mappings"])
-    st.write(
-        f"Of {found.read:,} rows: {found.different:,} records would differ, {found.new:,} would be new, {found.gone:,} would be gone, "
-        f"{found.same:,} stay the same. Rejects: {found.rejected_before:,} before, {found.rejected_after:,} after."
-    )
-    rows = [
-        Row(
-            f"{place}-{name}",
-            [
-                cell(", ".join(text_of(v) for v in each.key.values()), tone="b"),
-                cell(name),
-                cell(text_of(each.before.get(name)), tone="muted"),
-                cell(text_of(each.after.get(name)), cls="changed"),
-            ],
-            go=False,
-        )
-        for place, each in enumerate(found.examples)
-        for name in each.fields
-    ]
-    listing(
-        "Examples",
-        [Column("Record"), Column("Field"), Column("Now"), Column("Then")],
-        rows,
-        key="impact-list",
-        none="No examples.",
-    )
