@@ -12,9 +12,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import BinaryIO
 
-import clevercsv
-from charset_normalizer import from_bytes
-
 from connectors.formats.header import header_line, is_value, unique
 from connectors.formats.lines import bom, fill, lines_of, plain, unit
 from connectors.formats.rows import Quoting, Row, split
@@ -157,6 +154,8 @@ def _legacy(data: bytes) -> str:
     high = re.findall(rb"[\x80-\xff]+", data)
     if sum(len(run) == 1 for run in high) > 0.8 * len(high):
         return "cp1252"
+    from charset_normalizer import from_bytes
+
     guess = from_bytes(data, cp_isolation=list(_LEGACY)).best()
     return plain(guess.encoding) if guess else "cp1252"
 
@@ -305,6 +304,9 @@ def _fit(
 
 def _proposal(lines: list[str]) -> tuple[str, str, str] | None:
     """What the detector says of a small head sample, so that its time stays bounded."""
+    # Here because it takes a tenth of a second to import, and most payloads say what they are.
+    import clevercsv
+
     text = "\n".join(line[:2000] for line in lines[:_DETECTOR_LINES])[:_DETECTOR_BYTES]
     try:
         found = clevercsv.Detector().detect(text, delimiters=[d for d in _DELIMITERS if len(d) == 1])

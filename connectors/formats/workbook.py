@@ -12,10 +12,9 @@ import io
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-import openpyxl
 from python_calamine import CalamineError, CalamineWorkbook
 
 from connectors.formats.compression import is_workbook, seekable
@@ -162,6 +161,13 @@ def _inexact(cell: object) -> bool:
     return isinstance(cell, (int, float)) and abs(cell) >= _EXACT
 
 
+def _exact(data: bytes) -> Any:
+    # Here because it takes a tenth of a second to import, and few workbooks hold errors.
+    import openpyxl
+
+    return openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+
+
 class _Book:
     """A workbook in memory, read by calamine, or by openpyxl where only that sees its errors."""
 
@@ -178,9 +184,7 @@ class _Book:
             if "assword" in str(error) or "ncrypt" in str(error):
                 raise Locked("the workbook") from error
             raise Damaged(f"the workbook: {error}") from error
-        self.exact = (
-            openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True) if errors else None
-        )
+        self.exact = _exact(data) if errors else None
 
     def sizes(self) -> dict[str, int]:
         """How many cells each sheet spans, in order; charts and the like left out."""

@@ -9,11 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -134,6 +130,14 @@ def _prepare_sqlite(engine: Engine, path: str | None) -> None:
 
 
 def _migrate(connection: Connection) -> None:
+    if _is_newest(connection):
+        return
+    # Here because it takes a tenth of a second to import, and every command opens this database.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -142,6 +146,14 @@ def _migrate(connection: Connection) -> None:
     if not found <= known:
         raise TooNew(action="Start the version that was used last.")
     command.upgrade(config, "head")
+
+
+def _is_newest(connection: Connection) -> bool:
+    """Whether the tables are those of the newest migration, whose number its file's name begins with."""
+    if not inspect(connection).has_table("alembic_version"):
+        return False
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    return found == [max(path.stem[:4] for path in _MIGRATIONS.glob("versions/[0-9]*.py"))]
 
 
 def lock(session: Session | Connection, name: str) -> None:
