@@ -105,9 +105,12 @@ def all_latest(cursor: DuckDBPyConnection, kind: str) -> list[Definition]:
     )
 
 
-def revision(cursor: DuckDBPyConnection) -> int:
-    """How many versions there are of everything: it grows with every change, so an equal one means no change."""
-    row = cursor.execute("SELECT count(*) FROM store.spire.definitions").fetchone()
+def revision(cursor: DuckDBPyConnection, *kinds: str, id: str | None = None) -> int:
+    """How many versions there are of these kinds, or of one by its id: an equal number means no change."""
+    row = cursor.execute(
+        "SELECT count(*) FROM store.spire.definitions WHERE kind IN (SELECT unnest(?)) AND (? IS NULL OR id = ?)",
+        [list(kinds), id, id],
+    ).fetchone()
     return int(row[0]) if row else 0
 
 

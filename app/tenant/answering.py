@@ -14,12 +14,22 @@ from storage import definitions
 
 
 def answered(
-    desk: Desk, kind: str, source: Source, asked: BaseModel | str, work: Callable[[], BaseModel]
+    desk: Desk,
+    kind: str,
+    source: Source,
+    asked: BaseModel | str,
+    work: Callable[[], BaseModel],
+    *,
+    history: bool = False,
 ) -> Response:
-    """The answer as JSON. It depends on the payload, on what is defined in this tenant, and on the question."""
+    """The answer as JSON. It depends on how the source is read, its payload, the tenant's own target models
+    and the question; with `history` also on its pipelines.
+    """
     told = asked if isinstance(asked, str) else asked.model_dump_json(by_alias=True)
     with desk.store.cursor() as cursor:
-        revision = definitions.revision(cursor)
-    key = (kind, source.id, payload_of(desk, source).sha256, revision, told)
+        models = definitions.revision(cursor, "target")
+        pipelines = definitions.revision(cursor, "pipeline") if history else 0
+    read = source.model_dump_json(by_alias=True)
+    key = (kind, read, payload_of(desk, source).sha256, models, pipelines, told)
     body = desk.answers.once(key, lambda: work().model_dump_json(by_alias=True).encode())
     return Response(body, media_type="application/json")

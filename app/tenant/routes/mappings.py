@@ -31,7 +31,10 @@ def suggest(body: SuggestRequest, desk: Here, who: Who) -> Response:
     """Mappings for a source, every pair with its score, its reasons and the runner-up."""
     journal.note(desk, who, ActionKind.READ, "mapping.suggested", body.source)
     read = source(desk, body.source)
-    return answered(desk, "suggest", read, body, lambda: suggesting.suggestions(desk, read, body.target))
+    return answered(
+        desk, "suggest", read, body,
+        lambda: suggesting.suggestions(desk, read, body.target), history=True,
+    )  # fmt: skip
 
 
 @router.post("/preview", response_model=MappingPreview)

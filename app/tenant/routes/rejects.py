@@ -312,11 +312,21 @@ def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *
         reason=cause.reason, limit=proposing.TRIED,
     )  # fmt: skip
     alike = [reject for reject in alike if reject.field == cause.field]
-    with desk.store.cursor() as cursor:
-        revision = definitions.revision(cursor)
     marks = tuple((reject.id, reject.fixed) for reject in alike)
-    key = ("cause", cause, run, pipeline_id, propose, revision, marks)
+    key = ("cause", cause, run, pipeline_id, propose, _standing(desk, alike), marks)
     return desk.answers.once(key, lambda: _looked_at(desk, cause, alike, propose))
+
+
+def _standing(desk: Desk, alike: Sequence[Reject]) -> tuple[int, ...]:
+    """By what numbers of versions one sees that a fix is to be looked for anew."""
+    owner = alike[0].pipeline if alike else ""
+    with desk.store.cursor() as cursor:
+        found = [definitions.revision(cursor, "target"), definitions.revision(cursor, "pipeline", id=owner)]
+        try:
+            read = str(definitions.get(cursor, "pipeline", owner).body["source"])
+        except NotFound:
+            return tuple(found)
+        return (*found, definitions.revision(cursor, "source", id=read))
 
 
 def _looked_at(desk: Desk, cause: Cause, alike: Sequence[Reject], propose: bool) -> CauseView:
