@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from html import escape
 from pathlib import Path
 
@@ -14,6 +15,7 @@ if str(ROOT) not in sys.path:
 
 from app.auth import Principal, cookie_name  # noqa: E402
 from app.gateway.application import current  # noqa: E402
+from app.widgets import access  # noqa: E402
 from engine.errors import Stop  # noqa: E402
 
 
@@ -33,6 +35,9 @@ PAGES = (
     ("audit", "Audit", ":material/history:"),
     ("settings", "Settings", ":material/settings:"),
 )
+# Reached from the sidebar's foot.
+HIDDEN = (("profile", "Profile", ":material/person:"),)
+NAMES_FOR = 60.0
 
 
 def who() -> Principal | None:
@@ -49,7 +54,16 @@ def signed_out() -> None:
     st.stop()
 
 
-def choose_tenant(tenants: list[str]) -> None:
+def names(tenants: list[str]) -> dict[str, str]:
+    """What tenants are called; asked anew once a minute, and where one is not known yet."""
+    asked, known = st.session_state.get("tenant-names", (0.0, {}))
+    if time.monotonic() - asked > NAMES_FOR or any(tenant not in known for tenant in tenants):
+        known = {tenant["id"]: tenant["name"] or tenant["id"] for tenant in access.control("GET", "/tenants")}
+        st.session_state["tenant-names"] = (time.monotonic(), known)
+    return {tenant: known.get(tenant, tenant) for tenant in tenants}
+
+
+def choose_tenant(tenants: list[str], called: dict[str, str]) -> None:
     """The tenant to look at: what a page asked for, else what the address says, else the one from before."""
     before, written = st.session_state.get("tenant"), st.session_state.get("tenant-written")
     told = st.query_params.get("tenant", "")
@@ -61,8 +75,28 @@ def choose_tenant(tenants: list[str]) -> None:
     st.session_state["tenant"] = wanted if wanted in tenants else next(iter(tenants), "")
     if len(tenants) > 1:
         # Nothing of one tenant is there in another: its pages begin anew.
-        st.selectbox("Tenant", tenants, key="tenant", on_change=st.query_params.clear)
+        st.selectbox(
+            "Tenant",
+            tenants,
+            key="tenant",
+            on_change=st.query_params.clear,
+            format_func=lambda t: called.get(t, t),
+        )
     st.session_state["tenant-written"] = st.query_params["tenant"] = st.session_state["tenant"]
+
+
+def foot(principal: Principal, called: dict[str, str]) -> None:
+    """Which tenant this is and that it is sealed, who is here, and the ways out and on."""
+    tenant = st.session_state["tenant"]
+    name = f"<b>{escape(called[tenant])}</b>" if len(called) == 1 else ""
+    sealed = "<span>Tenant store sealed</span>" if tenant else ""
+    # A link in markdown would open another tab.
+    st.html(
+        f'<div class="sp-me">{name}{sealed}'
+        f'<span class="who"><a class="me" href="{access.address("profile")}" target="_self" title="Profile of '
+        f'{escape(principal.name)}">{escape(principal.name)}</a><a href="/auth/logout" target="_self">Sign out</a></span>'
+        '<a class="sp-help" href="/help" target="_self">Help <kbd>?</kbd></a></div>'
+    )
 
 
 def main() -> None:
@@ -78,16 +112,21 @@ def main() -> None:
         for name, title, icon in PAGES
         if (ROOT / "pages" / f"{name}.py").exists()
     ]
+    pages += [
+        st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, visibility="hidden")
+        for name, title, icon in HIDDEN
+    ]
+    tenants = sorted(principal.roles)
+    called = names(tenants)
     with st.sidebar:
-        choose_tenant(sorted(principal.roles))
+        choose_tenant(tenants, called)
     if not pages:
         st.title("Phantom Spire")
         st.write("Signed in. The API is described at [/api-docs](/api-docs).")
         return
     page = st.navigation(pages)
     with st.sidebar:
-        # A link in markdown would open another tab.
-        st.html(f'{escape(principal.name)} · <a href="/auth/logout" target="_self">Sign out</a>')
+        foot(principal, called)
     page.run()
 
 

@@ -25,7 +25,7 @@ from app.accounts import FIRST_TENANT, Accounts
 from app.auth import Live
 from app.control import Control, open_control
 from app.forward import Caller, Forwarder
-from app.gateway import audit_api, description, people_api, schedules_api, tenants_api
+from app.gateway import audit_api, description, guide, people_api, schedules_api, tenants_api
 from app.gateway.authorise import Authorise, unknown
 from app.gateway.door import Door
 from app.gateway.guard import Guard
@@ -143,6 +143,7 @@ def _router(
         Route("/health", telemetry.health),
         Route("/metrics", telemetry.metrics),
         Route("/api-docs", api_docs),
+        *guide.routes(),
         Route("/api/openapi.json", openapi),
         *Door(services.accounts, services.settings).routes(),
         Mount("/api", app=_unmounted(authorised)),

@@ -24,7 +24,9 @@ from app.problems import problem_from
 from app.settings import Settings
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-OURS = frozenset({"api", "api-docs", "assets", "auth", "health", "metrics", "set-up", "setup", "sign-in"})
+OURS = frozenset(
+    {"api", "api-docs", "assets", "auth", "health", "help", "metrics", "set-up", "setup", "sign-in"}
+)
 OPEN = frozenset({"assets", "health", "setup", "sign-in"})
 # Of Streamlit's own endpoints only what a page needs. upload_file would hold files in memory and spool
 # them to disk in the clear; agent is a second way into scripts; metrics tells who is here.

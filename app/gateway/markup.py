@@ -12,16 +12,20 @@ _FRAME = """<!doctype html>
 <link rel="stylesheet" href="/assets/tokens.css"><link rel="stylesheet" href="/assets/door.css"></head>
 <body class="{kind}"><main class="{card}">
 <div class="brand"><img src="/assets/mark.svg" alt="">Phantom Spire</div>
-<h1>{title}</h1>
+{beside}<div class="text"><h1>{title}</h1>
 {body}
-</main></body></html>
+</div></main></body></html>
 """
 
 
-def page(title: str, body: str, status: int = 200, *, wide: bool = False) -> HTMLResponse:
-    """A whole page. `title` is escaped here, `body` by who made it. Never cached: it may hold a token."""
+def page(title: str, body: str, status: int = 200, *, wide: bool = False, beside: str = "") -> HTMLResponse:
+    """A whole page. `title` is escaped here, `body` and what stands `beside` it by who made them.
+
+    Never cached: it may hold a token.
+    """
     kind, card = ("", "wide") if wide else ("door", "card")
-    html = _FRAME.format(title=escape(title), kind=kind, card=card, body=body)
+    card = f"{card} two" if beside else card
+    html = _FRAME.format(title=escape(title), kind=kind, card=card, body=body, beside=beside)
     return HTMLResponse(html, status, {"cache-control": "no-store"})
 
 

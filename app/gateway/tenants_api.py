@@ -149,7 +149,8 @@ def router(services: Services) -> APIRouter:
     def settings() -> dict[str, Any]:
         """The settings in force. None of them is secret; the database's address comes without its password."""
         found = services.settings.model_dump(mode="json")
-        return found | {"database_url": repr(control.database)}
+        address = repr(control.database).removeprefix("Database(").removesuffix(")")
+        return found | {"database_url": address}
 
     @api.get("/keys", tags=["settings"])
     def keys() -> RootKey:

@@ -1,8 +1,10 @@
-"""A schedule in words: crontab lines, intervals and file arrivals."""
+"""A schedule in words: crontab lines, intervals and file arrivals; and the usual lines as choices."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import time
+from typing import Any, Literal
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS = (
@@ -19,6 +21,89 @@ MONTHS = (
     "November",
     "December",
 )
+
+
+Repeat = Literal["minutes", "hours", "daily", "weekdays", "weekly", "monthly", "own"]
+EVERY_MINUTES = (1, 2, 3, 5, 10, 15, 20, 30)
+EVERY_HOURS = (1, 2, 3, 4, 6, 8, 12)
+LAST_SURE_DAY = 28
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A crontab line as it is chosen: how it repeats, and what that needs. `own` is any other line.
+
+    `week` holds days of the week, 0 is Sunday; hours repeat at `at`'s minute.
+    """
+
+    repeat: Repeat
+    at: time = time(6, 0)
+    every: int = 1
+    week: tuple[int, ...] = field(default=(1,))
+    day: int = 1
+    line: str = ""
+
+
+def line_of(choice: Choice) -> str:
+    """The crontab line of a choice."""
+    clock = f"{choice.at.minute} {choice.at.hour}"
+    match choice.repeat:
+        case "minutes":
+            return "* * * * *" if choice.every == 1 else f"*/{choice.every} * * * *"
+        case "hours":
+            return f"{choice.at.minute} {'*' if choice.every == 1 else f'*/{choice.every}'} * * *"
+        case "daily":
+            return f"{clock} * * *"
+        case "weekdays":
+            return f"{clock} * * 1-5"
+        case "weekly":
+            return f"{clock} * * {','.join(map(str, sorted(choice.week)))}"
+        case "monthly":
+            return f"{clock} {choice.day} * *"
+        case _:
+            return choice.line
+
+
+def choice_of(line: str) -> Choice:
+    """A crontab line as a choice: `line_of` gives the same line back."""
+    own = Choice("own", line=line)
+    parts = line.split()
+    if len(parts) != 5:
+        return own
+    minute, hour, day, _, week = parts
+    at = _clock(minute, hour)
+    tries = [
+        Choice("minutes", every=_step(minute)),
+        Choice("hours", at=_clock(minute, "0"), every=_step(hour)),
+    ]
+    if minute.isdigit() and hour.isdigit():
+        tries += [Choice("daily", at=at), Choice("weekdays", at=at)]
+        if day.isdigit():
+            tries.append(Choice("monthly", at=at, day=int(day)))
+        if week != "*" and all(part.isdigit() for part in week.split(",")):
+            tries.append(Choice("weekly", at=at, week=tuple(int(part) for part in week.split(","))))
+    plain = " ".join(parts)
+    offered = {"minutes": EVERY_MINUTES, "hours": EVERY_HOURS}
+    for one in tries:
+        if line_of(one) == plain and one.every in offered.get(one.repeat, (1,)):
+            return one
+    return own
+
+
+def _step(part: str) -> int:
+    step = part.removeprefix("*/")
+    return int(step) if step.isdigit() else 1
+
+
+def _clock(minute: str, hour: str) -> time:
+    fits = minute.isdigit() and hour.isdigit() and int(minute) < 60 and int(hour) < 24
+    return time(int(hour), int(minute)) if fits else time(0, 0)
+
+
+def ordinal(number: int) -> str:
+    """`1st`, `22nd`, `13th`."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def in_words(trigger: str, spec: dict[str, Any]) -> str:
@@ -63,14 +148,21 @@ def _days(day: str, month: str, week: str) -> str:
     if day == "*" and week == "*":
         return f"every day{when}"
     named = _weekdays(week) if week != "*" else ""
-    monthly = f"on day {_and(day.split(','))} of the month" if day != "*" else ""
+    monthly = f"on {_month_days(day)} of the month" if day != "*" else ""
     # crontab(5): where both are given, either makes it due.
     return " or ".join(part for part in (monthly, named) if part) + when
 
 
+def _month_days(day: str) -> str:
+    parts = day.split(",")
+    if all(part.isdigit() for part in parts):
+        return f"the {_and([ordinal(int(part)) for part in parts])}"
+    return f"day {_and(parts)}"
+
+
 def _weekdays(week: str) -> str:
     if week in ("1-5", "mon-fri"):
-        return "Monday to Friday"
+        return "every weekday"
     if week in ("0,6", "6,0", "sat,sun"):
         return "at weekends"
     names = []

@@ -15,6 +15,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.widgets.access import address, attempt, tenant
 from app.widgets.current import watch
+from app.widgets.help import help
+from app.widgets.theme import keep_theme
 from engine.errors import SpireError
 
 APP = Path(__file__).resolve().parent.parent
@@ -35,6 +37,8 @@ def draw(page: Callable[[], None]) -> None:
     st.html(_style())
     with st.container(key="lead-back-place"):
         watch()
+        help(Path(page.__code__.co_filename).stem)
+        keep_theme()
     if not tenant():
         head("No tenant yet", "You belong to no tenant. Ask an administrator for a role in one.")
         return

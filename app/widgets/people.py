@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,7 @@ from app.roles import Permission, Role
 from app.widgets import access, frame, words
 from app.widgets.access import control
 from app.widgets.listing import Column, Row, cell, listing
+from storage.control.people import covers
 
 ROLES = {
     Role.VIEWER: "Viewer, sees everything in the tenant",
@@ -59,6 +61,9 @@ def people() -> None:
     left, right = st.columns(2, gap="small")
     with right, frame.panel("Add a person", key="add-person"):
         _add()
+    with left:
+        if not selected:
+            st.caption("Choose a person to change their role or password, or to close the account.")
     if selected:
         with left, frame.panel(selected["name"] or selected["login"], selected["login"], key="person"):
             _change(selected)
@@ -111,8 +116,11 @@ def _change(user: dict[str, Any]) -> None:
             st.rerun()
 
 
-def api_keys() -> None:
-    """Keys for programs, with at most one's own role. A key's text is shown once, at its making."""
+def api_keys(mine: str = "") -> None:
+    """Keys for programs, with at most one's own role; those of one person if named.
+
+    A key's text is shown once, at its making.
+    """
     made = st.session_state.pop("made-key", None)
     if made:
         st.html(
@@ -120,10 +128,17 @@ def api_keys() -> None:
         )
         st.code(made, language=None)
     found: list[dict[str, Any]] = control("GET", "/api-keys")
+    if mine:
+        found = [key for key in found if key["created_by"] == mine]
+    found.sort(key=lambda key: key["revoked"] is not None)
     rows = []
     for key in found:
         used, ends = words.moment(key["last_used"]), words.moment(key["expires"])
-        state = cell("revoked", chip="neutral") if key["revoked"] else cell("works", chip="ok")
+        over = ends is not None and ends < datetime.now(UTC)
+        state = (
+            cell("revoked", chip="neutral") if key["revoked"]
+            else cell("ended", chip="neutral") if over else cell("works", chip="ok")
+        )  # fmt: skip
         rows.append(
             Row(
                 key["id"],
@@ -138,7 +153,7 @@ def api_keys() -> None:
                         hint=words.exact(ends) if ends else "",
                     ),
                     state,
-                    cell("") if key["revoked"] else cell("Revoke", act="revoke"),
+                    cell("") if key["revoked"] or over else cell("Revoke", act="revoke"),
                 ],
                 go=False,
             )
@@ -152,16 +167,24 @@ def api_keys() -> None:
         Column("State"),
         Column(right=True),
     ]
-    with frame.panel("API keys", key="keys", flush=True):
+    title = "Your API keys" if mine else "API keys"
+    with frame.panel(title, "for programs; the text is shown once", key="keys", flush=True):
         chosen = listing("API keys", heads, rows, key="key-list", none="None yet.")
     if chosen.row:
         control("DELETE", f"/api-keys/{chosen.row}")
         frame.tell("The key was revoked.")
         st.rerun()
-    with frame.panel("New key", key="new-key"), st.form("new-key", border=False):
+    own = access.principal().role_in(access.tenant())
+    offered = [role for role in ROLES if own and covers(own, role)]
+    if not offered:
+        return
+    with (
+        frame.panel("New key", f"for {access.tenant()}, with at most your role", key="new-key"),
+        st.form("new-key", border=False),
+    ):
         one, two, three = st.columns(3, gap="small")
         name = one.text_input("What it is for")
-        role = two.selectbox("Role", list(ROLES), format_func=lambda r: ROLES[r])
+        role = two.selectbox("Role", offered, format_func=lambda r: ROLES[r])
         days = three.number_input("Days it works", value=90, min_value=1, max_value=3650, step=1)
         if st.form_submit_button("Make the key"):
             made = control(
@@ -170,21 +193,4 @@ def api_keys() -> None:
                 {"name": name, "tenant": access.tenant(), "role": str(role), "days": int(days)},
             )
             st.session_state["made-key"] = made["key"]
-            st.rerun()
-
-
-def account() -> None:
-    """My own account: password and sign-ins."""
-    who = access.principal()
-    with frame.panel(who.name, who.user, key="account"):
-        roles = ", ".join(f"{role} in {tenant}" for tenant, role in sorted(who.roles.items()))
-        st.caption(roles or "No tenant yet.")
-        with st.form("password", border=False, clear_on_submit=True):
-            old = st.text_input("Old password", type="password")
-            new = st.text_input("New password", type="password", help="At least 12 characters.")
-            if st.form_submit_button("Change the password"):
-                control("POST", "/me/password", {"old": old, "new": new})
-                st.rerun()
-        if st.button("Sign out everywhere", key="me-everywhere"):
-            control("POST", "/me/sign-out-everywhere")
             st.rerun()
