@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.servers import chromium, postgres, taxii
+from tests.servers import chromium, mongo, postgres, taxii
 from tests.servers.process import Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
@@ -92,6 +92,15 @@ def postgres_url() -> str:
         return once(Path(os.environ[RUN]), "postgres", postgres.start)
     except Unavailable as reason:
         missing("PostgreSQL", str(reason))
+
+
+@pytest.fixture(scope="session")
+def mongo_url() -> str:
+    """URL of a real mongod, one for the whole run: use a database of your own."""
+    try:
+        return once(Path(os.environ[RUN]), "mongo", mongo.start)
+    except Unavailable as reason:
+        missing("MongoDB", str(reason))
 
 
 @pytest.fixture(scope="session", params=["2.1", "2.0"])

