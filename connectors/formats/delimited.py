@@ -155,6 +155,7 @@ class _Spread:
             bad,
             start,
         )
+        self.empty = _empty(text, bad)
         self.parts: list[Bytes] = []
         self.firsts: list[np.ndarray] = []
         self.lasts: list[np.ndarray] = []
@@ -167,7 +168,7 @@ class _Spread:
             self._good(at, len(lines))
             return len(lines)
         barriers = np.array(sorted(self.text.barriers), np.int64)
-        for line in np.flatnonzero(self.bad).tolist():
+        for line in np.flatnonzero(self.bad if self.empty is None else self.bad & ~self.empty).tolist():
             if line < at:
                 continue
             self._good(at, line)
@@ -220,14 +221,23 @@ class _Spread:
         return row
 
     def _good(self, begin: int, end: int) -> None:
+        """Take the lines as they stand, but for those with nothing on them."""
         if begin >= end:
             return
-        lines, data = self.text.lines, self.text.data
+        lines, data, rows = self.text.lines, self.text.data, np.arange(begin, end)
         whole = begin == 0 and end == len(lines)
         part = data if whole else data[int(lines.starts[begin]) : int(lines.nexts[end - 1])]
+        if self.empty is not None and self.empty[begin:end].any():
+            gone = rows[self.empty[begin:end]]
+            rows = rows[~self.empty[begin:end]]
+            part = _without(
+                part, lines.starts[gone] - lines.starts[begin], lines.nexts[gone] - lines.starts[gone]
+            )
+        if not len(rows):
+            return
         if b"\r" in part:
             # translate is five times as fast as replace, and right where each CR belongs to a CR LF
-            pairs = int((lines.nexts[begin:end] - lines.ends[begin:end] == 2).sum())
+            pairs = int((lines.nexts[rows] - lines.ends[rows] == 2).sum())
             alone = np.count_nonzero(np.frombuffer(part, np.uint8) == 13) != pairs
             part = (
                 part.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if alone else part.translate(None, b"\r")
@@ -235,8 +245,8 @@ class _Spread:
         if not part.endswith(b"\n") and not whole:
             part += b"\n"
         self.parts.append(part)
-        self.firsts.append(np.arange(begin, end))
-        self.lasts.append(self.firsts[-1])
+        self.firsts.append(rows)
+        self.lasts.append(rows)
 
     def chunk(self, block: Block, columns: tuple[str, ...]) -> Chunk:
         """The chunk that holds it all."""
@@ -263,6 +273,24 @@ class _Spread:
             raw=raw,
             end=block.offset + block.consumed,
         )
+
+
+def _empty(text: Text, bad: np.ndarray | None) -> np.ndarray | None:
+    """Flags on the lines with nothing on them, of which a file may hold millions; None where there are none."""
+    if bad is None:
+        return None
+    empty = bad & (text.lines.starts == text.lines.ends)
+    empty[list(text.barriers)] = False
+    return empty if empty.any() else None
+
+
+def _without(part: Bytes, starts: np.ndarray, lengths: np.ndarray) -> bytes:
+    """The part without some stretches of one or two bytes."""
+    units = np.frombuffer(part, np.uint8)
+    kept = np.ones(len(units), bool)
+    kept[starts] = False
+    kept[starts[lengths == 2] + 1] = False
+    return units[kept].tobytes()
 
 
 def header_row(data: Bytes, lines: Lines, line: int, how: Quoting) -> tuple[list[str], int]:

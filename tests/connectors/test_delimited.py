@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +118,22 @@ def test_comments_and_blank_lines_are_not_data() -> None:
     found = table(data, comment="#", skip_lines=1)
     assert found.rows == [("1", "2"), ("3", "4")]
     assert not found.faults
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_blank_lines_between_rows_keep_every_row_at_its_line(end: bytes) -> None:
+    written = [b"a,b", b"1,2", b"", b'"3",4', b"", b"", b'"5', b"", b'",6', b"7", b"", b"8,9", b""]
+    found = table(end.join(written))
+    assert found.rows == [("1", "2"), ("3", "4"), ("5" + 2 * end.decode(), "6"), ("8", "9")]
+    assert found.places == [2, 4, 7, 12]
+    assert found.reasons() == {10: "too few columns: 1 of 2"}
+
+
+def test_millions_of_blank_lines_are_passed_in_little_time() -> None:
+    before = time.process_time()
+    found = table(b"a,b\n1,2\n" + b"\n" * 5_000_000 + b"3,4\n\n5,6\n" * 20_000)
+    assert (len(found.rows), found.places[-1]) == (40_001, 5_060_002)
+    assert time.process_time() - before < 10
 
 
 def test_one_column_needs_no_delimiter() -> None:
