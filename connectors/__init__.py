@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,11 +17,30 @@ from engine.errors import Stop
 from engine.model import Source
 from engine.ports import Cursor, Payload, Stage
 
-for _module in pkgutil.iter_modules(__path__):
-    if not _module.ispkg:
-        importlib.import_module(f"{__name__}.{_module.name}")
 
-CONNECTORS: dict[str, Connector] = dict(sorted(registered().items()))
+class _Found(Mapping[str, Connector]):
+    """Connectors by name, which is their module's: each is imported when it is asked for, and drivers are large."""
+
+    def __getitem__(self, name: str) -> Connector:
+        if name not in _modules():
+            raise KeyError(name)
+        importlib.import_module(f"{__name__}.{name}")
+        return registered()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        for name in _modules():
+            importlib.import_module(f"{__name__}.{name}")
+        return iter(sorted(registered()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _modules() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg]
+
+
+CONNECTORS: Mapping[str, Connector] = _Found()
 
 __all__ = ["CONNECTORS", "Connector", "NotConfigured", "Reach", "Sample", "check", "payloads_of", "samples"]
 
