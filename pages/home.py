@@ -1,134 +1,154 @@
-"""Home: what needs me, what ran, what runs next, what there is, and the way to bring something in."""
+"""Home: is everything all right, what needs me, what runs next, what ran, and how fresh the data is."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Any
 
 import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, frame, words
-from app.widgets.intake import intake
+from app.widgets.attention import Due, Need, due, freshness, needs
+from app.widgets.intake import bring_more, intake
 from app.widgets.ledger import figures
-from app.widgets.listing import Cell, Column, Row, cell, figure, listing
+from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import outcome
 
-
-def needs(client: Client) -> list[tuple[Row, str, dict[str, object]]]:
-    """What waits for a person: rejects, and pipelines whose last run failed. With where each is done."""
-    found: list[tuple[Row, str, dict[str, object]]] = []
-    for pipeline in client.pipelines():
-        id, name = pipeline.pipeline.id, pipeline.pipeline.name
-        causes = client.causes(pipeline=id, propose=False)
-        rows = sum(cause.rows for cause in causes)
-        if rows:
-            cells: list[Cell] = [
-                cell(
-                    f"{words.count(rows, 'reject')} in {name}",
-                    sub=words.count(len(causes), "cause"),
-                    tone="b",
-                ),
-                cell("Repair", act="repair"),
-            ]
-            found.append((Row(f"rejects-{id}", cells, go=False), "quarantine", {"pipeline": id}))
-        if pipeline.last_run is None:
-            cells = [
-                cell(f"{name} has not run yet", sub="saved, nothing in the store", tone="b"),
-                cell("Open", act="open"),
-            ]
-            found.append((Row(f"fresh-{id}", cells, go=False), "mapping", {"pipeline": id}))
-            continue
-        last = client.run(pipeline.last_run)
-        if last.state == "failed":
-            why = (last.error or {}).get("title", "It did not finish.")
-            cells = [cell(f"{name}: run {last.run} failed", sub=why, tone="b"), cell("Look", act="look")]
-            found.append((Row(f"failed-{id}", cells, go=False), "runs", {"run": last.run}))
-    return found
+SHOWN = 6
 
 
-def attention(waiting: list[tuple[Row, str, dict[str, object]]]) -> None:
-    with frame.panel("Needs you", key="needs", flush=True):
-        chosen = listing(
-            "Needs you", [Column(), Column(right=True)], [row for row, _, _ in waiting], key="needs-list",
-            none="Nothing. Every finished run balances.",
-        )  # fmt: skip
-    for row, page, params in waiting:
-        if row.id == chosen.row:
-            frame.go(page, **params)
+def headline(waiting: list[Need], standing: Any, fresh: list[Any], running: int) -> None:
+    """One sentence: whether everything is all right; below it the time, how fresh, and whether the books balance."""
+    title = "Everything is all right"
+    if waiting:
+        title = f"{words.count(len(waiting), 'thing')} {'needs' if len(waiting) == 1 else 'need'} you"
+    now = datetime.now(words.zone())
+    place = getattr(words.zone(), "key", "UTC").rsplit("/", 1)[-1].replace("_", " ")
+    late = sum(each.late for each in fresh)
+    aimed = sum(each.target is not None and each.newest is not None for each in fresh)
+    told = [f"{now:%A %-d %B %Y, %H:%M} {escape(place)}"]
+    told.append(
+        words.count(len(fresh), "pipeline") + (f": {aimed - late} fresh, {late} late" if aimed else "")
+    )
+    if running:
+        told.append(f"{words.count(running, 'run')} under way")
+    if standing.unbalanced:
+        told.append(f'<span class="bt">{words.count(len(standing.unbalanced), "run")} without balance</span>')
+    elif standing.finished:
+        told.append("Every finished run balances")
+    actions = frame.head(title, ". ".join(told) + ".")
+    with actions:
+        off = access.why_not(Permission.WORK)
+        if st.button(
+            "New pipeline", type="primary", icon=":material/add:", disabled=off is not None, help=off
+        ):
+            frame.go("sources")
 
 
-def ran(client: Client) -> None:
-    names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
+def attention(waiting: list[Need]) -> None:
     rows = [
-        Row(
-            str(run.run),
-            [
-                cell(names.get(run.pipeline, run.pipeline)),
-                cell(words.ago(run.started), tone="muted", hint=words.exact(run.started)),
-                figure(run.ledger.read),
-                cell(ledger=figures(run.ledger)),
-                cell(outcome(run)[0], tone=outcome(run)[1], wrap=True),
-            ],
-            href=access.address("runs", run=run.run),
-        )
-        for run in client.runs(limit=6).runs
-    ]
-    with frame.panel("Ran", key="ran", flush=True):
-        columns = [
-            Column("Pipeline"),
-            Column("When"),
-            Column("Read", right=True),
-            Column("Ledger"),
-            Column("Result"),
+        Row(str(at), [cell("●", tone=need.tone, hint="Wrong" if need.tone == "bad" else "Waits"), cell(need.title, sub=need.detail, tone="b", hint=need.detail), cell(need.action, act="go")], go=False)
+        for at, need in enumerate(waiting)
+    ]  # fmt: skip
+    note = f"the first {SHOWN} of {len(waiting)}" if len(waiting) > SHOWN and not _all() else ""
+    with frame.panel("Needs you", note, key="needs", flush=True):
+        chosen = listing(
+            "Needs you", [Column(width="12px"), Column(), Column(right=True)], rows if _all() else rows[:SHOWN], key="needs-list",
+            none="Nothing. Every finished run balances, and nothing waits.", widest=420,
+        )  # fmt: skip
+        if note:
+            st.button(
+                "Show all", type="tertiary", on_click=lambda: st.session_state.update({"home-all": True})
+            )
+    if chosen.row:
+        need = waiting[int(chosen.row)]
+        frame.go(need.page, **need.params)
+
+
+def _all() -> bool:
+    return bool(st.session_state.get("home-all"))
+
+
+def ran(client: Client, names: dict[str, str]) -> None:
+    today = datetime.now(UTC) - timedelta(days=1)
+    recent = client.runs(limit=SHOWN).runs
+    inside = [run for run in recent if (words.moment(run.started) or today) >= today]
+    title, runs = ("Ran today", inside) if inside else ("Ran last", recent)
+    rows = []
+    for run in runs:
+        told, tone = outcome(run)
+        begun = words.moment(run.started)
+        here = f"{begun.astimezone(words.zone()):%H:%M}" if begun and inside else words.ago(run.started)
+        cells = [
+            cell(names.get(run.pipeline, run.pipeline), hint=names.get(run.pipeline, run.pipeline)),
+            cell(here, tone="muted", hint=words.exact(run.started)),
+            figure(run.ledger.read),
+            cell(ledger=figures(run.ledger)),
+            cell(told, tone=tone, hint=told),
         ]
-        chosen = listing("Last runs", columns, rows, key="ran-list", none="No run yet.")
+        rows.append(Row(str(run.run), cells, href=access.address("runs", run=run.run)))
+    heads = [
+        Column("Pipeline"), Column("Here" if inside else "When"), Column("Read", right=True), Column("Ledger"), Column("Result"),
+    ]  # fmt: skip
+    with frame.panel(title, key="ran", flush=True, more=frame.link("All runs", "runs")):
+        chosen = listing(title, heads, rows, key="ran-list", none="No run yet.", widest=210)
     if chosen.opened:
         frame.go("runs", run=chosen.opened)
 
 
-def next_runs(client: Client) -> None:
-    names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
-    due = [
-        (words.moment(time["utc"]), schedule)
-        for schedule in access.control("GET", "/schedules", tenant=access.tenant())
-        for time in schedule["next"][:2]
-    ]
-    due.sort(key=lambda pair: str(pair[0]))
+def next_runs(coming: list[Due], names: dict[str, str]) -> None:
     rows = [
         Row(
-            f"{schedule['id']}-{place}",
+            str(at),
             [
-                cell(f"{time.astimezone(words.zone()):%H:%M}", hint=words.exact(time)),
-                cell(f"{time:%H:%M}", tone="muted"),
-                cell(names.get(schedule["pipeline"], schedule["pipeline"]), tone="b"),
-                cell(words.ago(time), tone="muted"),
+                cell(f"{one.at.astimezone(words.zone()):%H:%M}", hint=words.exact(one.at)),
+                cell(f"{one.at.astimezone(UTC):%H:%M}", tone="muted"),
+                cell(
+                    names.get(one.pipeline, one.pipeline),
+                    tone="b",
+                    hint=names.get(one.pipeline, one.pipeline),
+                ),
+                cell(words.ago(one.at), tone="muted", hint=words.exact(one.at)),
             ],
             go=False,
         )
-        for place, (time, schedule) in enumerate(due[:6])
-        if time is not None
+        for at, one in enumerate(coming[:SHOWN])
     ]
-    with frame.panel("Runs next", key="next", flush=True):
-        columns = [
-            Column("Here", width="56px"),
-            Column("UTC", width="56px"),
-            Column("Pipeline"),
-            Column("When", right=True),
-        ]
-        listing("Runs next", columns, rows, key="next-list", none="Nothing is scheduled.")
+    heads = [
+        Column("Here", width="56px"),
+        Column("UTC", width="56px"),
+        Column("Pipeline"),
+        Column("When", right=True),
+    ]
+    with frame.panel("Runs next", key="next", flush=True, more=frame.link("Schedules", "schedules")):
+        listing("Runs next", heads, rows, key="next-list", none="Nothing is scheduled.", widest=210)
 
 
-def store(records: dict[str, int], titles: dict[str, str]) -> None:
-    rows = [
-        Row(name, [cell(titles.get(name, name)), figure(n)], href=access.address("explorer", target=name))
-        for name, n in sorted(records.items(), key=lambda pair: -pair[1])[:8]
-    ]
-    with frame.panel("In the store", key="store", flush=True):
-        chosen = listing(
-            "In the store", [Column("Target model"), Column("Records", right=True)], rows, key="store-list",
-            none="No records yet.",
-        )  # fmt: skip
+def ages(fresh: list[Any], names: dict[str, str]) -> None:
+    """Age of each pipeline's newest data against its target, the latest ones first."""
+    order = sorted(fresh, key=lambda each: -each.share)
+    rows = []
+    for each in order[:SHOWN]:
+        age = words.spell(each.age) if each.age is not None else "never read"
+        cells = [
+            cell(each.name, hint=each.name),
+            cell(age, tone="bad" if each.late else "" if each.age is not None else "muted", hint=words.exact(each.newest) if each.newest else ""),
+            cell(span=[0, max(0.03, min(1, each.share))], tone="late" if each.late else "") if each.target and each.age is not None else cell(""),
+            cell(words.spell(each.target) if each.target else "none", tone="muted", hint=each.why),
+            figure(each.kept),
+        ]  # fmt: skip
+        rows.append(Row(each.pipeline, cells, href=access.address("mapping", pipeline=each.pipeline)))
+    heads = [
+        Column("Pipeline"), Column("Age"), Column("", width="64px"), Column("Target"), Column("In store", right=True),
+    ]  # fmt: skip
+    note = "age of the newest data against its target"
+    with frame.panel("Freshness", note, key="fresh", flush=True):
+        chosen = listing("Freshness", heads, rows, key="fresh-list", none="No pipeline yet.", widest=140)
     if chosen.opened:
-        frame.go("explorer", target=chosen.opened)
+        frame.go("mapping", pipeline=chosen.opened)
 
 
 def page() -> None:
@@ -137,36 +157,24 @@ def page() -> None:
     if not state.sources and state.last_run is None:
         frame.head(
             "Bring in your first feed",
-            "It takes about two minutes. What you bring is sealed the moment it arrives.",
+            "It takes about two minutes. What you bring is sealed the moment it arrives; nothing is written to the store until you run.",
         )
         intake(client, key="home")
         return
-    waiting = needs(client)
-    title = (
-        f"{words.count(len(waiting), 'thing')} {'needs' if len(waiting) == 1 else 'need'} you"
-        if waiting
-        else "All is well"
-    )
-    told = f"{words.count(state.pipelines, 'pipeline')}, {words.count(sum(state.records.values()), 'record')} in the store."
-    if state.running:
-        told += f" {words.count(len(state.running), 'run')} under way."
-    actions = frame.head(title, told)
-    with actions:
-        if st.button(
-            "Add a source",
-            type="primary",
-            disabled=not access.may(Permission.WORK),
-            help=access.why_not(Permission.WORK),
-        ):
-            frame.go("sources")
+    standing = client.standing()
+    schedules = access.control("GET", "/schedules", tenant=access.tenant())
+    names = {each.pipeline: each.name for each in standing.freshness}
+    fresh = freshness(standing, schedules)
+    waiting = needs(standing, schedules, names)
+    headline(waiting, standing, fresh, len(state.running))
     left, right = st.columns([6, 5], gap="small")
     with left:
         attention(waiting)
-        ran(client)
+        ran(client, names)
     with right:
-        next_runs(client)
-        store(state.records, {count.target: count.title for count in client.record_counts()})
-    intake(client, key="home")
+        next_runs(due(schedules), names)
+        ages(fresh, names)
+    bring_more(client, key="home")
 
 
 frame.draw(page)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -11,20 +13,13 @@ from app.client import Client
 from app.roles import Permission
 from app.widgets import access, columns, dialect, frame, words
 from app.widgets.dropzone import dropzone
-from app.widgets.intake import connector_form, intake
+from app.widgets.grid import grid
+from app.widgets.intake import NAMES, bring_more, brought, connector_form, intake
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import run_source, why_not_run
 
-NAMES = {
-    "csv": "CSV",
-    "json": "JSON",
-    "ndjson": "NDJSON",
-    "xml": "XML",
-    "excel": "Excel",
-    "parquet": "Parquet",
-    "stix": "STIX bundle",
-    "misp": "MISP event",
-}
+REMEMBERED = 4
+PAGE = 100
 
 
 def overview(client: Client) -> None:
@@ -33,86 +28,87 @@ def overview(client: Client) -> None:
         "Sources",
         f"{words.count(len(found), 'source')}. A source is a place payloads come from and how they are read.",
     )
+    brought(client)
+    if not found:
+        intake(client, key="sources")
+    else:
+        bring_more(client, key="sources")
+        listed(client, found)
+    with st.expander(
+        "Another connector: a watched folder, an address with a header, a server", expanded=False
+    ):
+        connector_form(client, key="other")
+
+
+def listed(client: Client, found: list[Any]) -> None:
     used = {p.pipeline.source: p for p in client.pipelines()}
     rows = []
     for view in found:
         source, shape = view.source, view.source.shape
         pipeline = used.get(source.id)
         payload = view.payload
-        rows.append(
-            Row(
-                source.id,
-                [
-                    cell(source.name, sub=source.connector),
-                    cell(NAMES.get(shape.format, shape.format) if shape else "not read yet"),
-                    figure(len(shape.fields) if shape else 0),
-                    cell(words.size(payload.size) if payload else "none"),
-                    cell(
-                        pipeline.pipeline.name if pipeline else "not mapped", tone="" if pipeline else "wait"
-                    ),
-                    cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
-                ],
-                href=access.address("sources", source=source.id),
-            )
-        )
-    with frame.panel(key="sources", flush=True):
-        heads = [
-            Column("Source"),
-            Column("Format"),
-            Column("Fields", right=True),
-            Column("Last payload", right=True),
-            Column("Pipeline"),
-            Column("Changed"),
+        files = len(source.config.get("also", ())) + 1
+        sub = f"{source.connector}, {files} files" if files > 1 else source.connector
+        cells = [
+            cell(source.name, sub=sub, hint=source.name),
+            cell(NAMES.get(shape.format, shape.format) if shape else "not read yet"),
+            figure(len(shape.fields) if shape else 0),
+            cell(words.size(payload.size) if payload else "none"),
+            cell(pipeline.pipeline.name if pipeline else "not mapped", tone="" if pipeline else "wait"),
+            cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
         ]
-        chosen = listing(
-            "Sources", heads, rows, key="source-list", none="None yet. Bring something in below."
-        )
+        rows.append(Row(source.id, cells, href=access.address("sources", source=source.id)))
+    heads = [
+        Column("Source"),
+        Column("Format"),
+        Column("Fields", right=True),
+        Column("Last payload", right=True),
+        Column("Pipeline"),
+        Column("Changed"),
+    ]
+    with frame.panel(key="sources", flush=True):
+        chosen = listing("Sources", heads, rows, key="source-list", none="None yet.")
     if chosen.opened:
         frame.go("sources", source=chosen.opened)
-    intake(client, key="sources")
-    with st.expander("Another connector"):
-        connector_form(client, key="other")
 
 
 def detail(client: Client, id: str) -> None:
     view = client.source(id)
     source, shape = view.source, view.source.shape
+    crumb = frame.link("Sources", "sources")
     if shape is None:
-        frame.head(
-            source.name,
-            "This source has not been read yet.",
-            crumb=frame.link("Sources", "sources"),
-        )
+        frame.head(source.name, "This source has not been read yet.", crumb=crumb)
         return
-    preview = client.source_preview(id, 50)
-    kind = NAMES.get(shape.format, shape.format) + (
-        f", {shape.compression}" if shape.compression != "none" else ""
-    )
-    told = [kind, words.count(len(shape.fields), "field")]
-    if view.payload:
+    preview = remembered(("preview", id, view.version), lambda: client.source_preview(id, PAGE))
+    kind = NAMES.get(shape.format, shape.format)
+    told = [kind + (f", {shape.compression}" if shape.compression != "none" else "")]
+    told.append(words.count(len(shape.fields), "field"))
+    files = len(source.config.get("also", ())) + 1
+    if files > 1:
+        told.append(f"{files} files with the same fields, read as one")
+    elif view.payload:
         told.append(f"{escape(view.payload.name)}, {words.size(view.payload.size)}, sealed as received")
     chips = [("describes itself", "ok")] if shape.mappings else []
-    actions = frame.head(source.name, ". ".join(told), crumb=frame.link("Sources", "sources"), chips=chips)
+    actions = frame.head(source.name, ". ".join(told), crumb=crumb, chips=chips)
     with actions:
         buttons(client, source)
-    banner(preview)
-    if preview.notes:
-        st.caption(". ".join(note[:1].upper() + note[1:] for note in preview.notes) + ".")
-    if shape.dialect is not None:
-        with frame.panel("How it is read", "the first lines as they stand", key="dialect"):
-            dialect.raw_lines(preview.first_lines, shape.dialect)
-            dialect.dialect_form(client, source, view.version)
-    else:
-        with frame.panel("How it is read", key="dialect"):
-            one, two = st.columns(2, gap="small")
-            with one:
-                dialect.options_form(client, source, view.version)
-            with two:
-                other_format(client, source)
-    profile(client, id)
-    rows_of(preview)
-    with st.expander("More"):
-        more(client, source, shape)
+    dialect.sums(preview)
+    reading(client, source, view.version, preview)
+    contents(client, id, view.version, preview)
+    with st.expander("The connection, a newer file, another format, deleting"):
+        more(client, source, view)
+
+
+def remembered(name: tuple[Any, ...], read: Callable[[], Any]) -> Any:
+    """What was read of this version of a source: filtering and choosing don't read a large file again."""
+    kept: dict[Any, Any] = st.session_state.setdefault("source-read", {})
+    full = (access.tenant(), *name)
+    if full not in kept:
+        found = read()
+        while len(kept) >= REMEMBERED:
+            kept.pop(next(iter(kept)))
+        kept[full] = found
+    return kept[full]
 
 
 def buttons(client: Client, source: Any) -> None:
@@ -127,109 +123,167 @@ def buttons(client: Client, source: Any) -> None:
         frame.go("mapping", source=source.id)
 
 
-def banner(preview: Any) -> None:
-    """How the lines add up; loud where they don't."""
-    if preview.read != preview.parsed + preview.rejected:
-        frame.warn(
-            f"<b>{preview.read:,} lines are there, but {preview.parsed:,} rows and {preview.rejected:,} rejects came of them.</b> "
-            "Change how it is read before you run it."
-        )
-    elif preview.rejected:
-        frame.warn(
-            f"<b>{words.count(preview.rejected, 'line')} of {preview.read:,} can't be read as rows</b> "
-            "and will wait in quarantine with their bytes. If these are many, change how it is read."
-        )
-    if preview.faults:
-        rows = [
-            Row(
-                str(i),
-                [
-                    figure(fault.line),
-                    cell(fault.raw, tone="mono", hint=fault.raw),
-                    cell(fault.reason, tone="bad"),
-                ],
-                go=False,
-            )
-            for i, fault in enumerate(preview.faults)
-        ]
-        with st.expander(f"The {words.count(len(preview.faults), 'line')} that can't be read"):
-            listing(
-                "Faults",
-                [Column("Line", right=True), Column("As it stands"), Column("Why")],
-                rows,
-                key="faults",
-                height=240,
-            )
+def reading(client: Client, source: Any, version: int, preview: Any) -> None:
+    """How it is read: raw lines beside the dialect, or what else the payload holds to choose from."""
+    shape = source.shape
+    # Comments and skipped lines are marked where they stand.
+    told = [note for note in preview.notes if preview.account is None or "comments" not in note]
+    notes = ". ".join(note[:1].upper() + note[1:] for note in told)
+    members = len(shape.options.get("members", ())) > 0
+    if preview.account is not None:
+        with frame.panel(
+            "How it is read", "the first lines as they stand, and what each was taken for", key="dialect"
+        ):
+            left, right = st.columns([7, 5], gap="medium")
+            with left:
+                dialect.raw_lines(preview.account)
+                dialect.offending(preview)
+            with right:
+                dialect.dialect_form(client, source, version)
+                if notes:
+                    st.caption(f"{notes}.")
+                if members:
+                    dialect.options_form(client, source, version)
+    elif members or shape.format in ("excel", "json", "xml", "stix"):
+        with frame.panel("How it is read", f"{notes}." if notes else "", key="dialect"):
+            dialect.options_form(client, source, version)
+            dialect.offending(preview)
+    else:
+        dialect.offending(preview)
 
 
-def profile(client: Client, id: str) -> None:
+def contents(client: Client, id: str, version: int, preview: Any) -> None:
+    """What the columns hold, and the rows behind the figure that was chosen."""
     whole = bool(st.session_state.get(f"whole-{id}"))
-    found = client.source_profile(id, whole=whole)
-    names = [column.name for column in found.profile.columns]
-    selected = frame.asked("field") if frame.asked("field") in names else (names[0] if names else "")
-    left, right = st.columns([8, 4], gap="small")
-    with left, frame.panel("Fields", found.extent, key="profile", flush=True):
-        opened = columns.profile_list(found.profile, selected)
-        if not found.whole and st.button("Profile all rows"):
-            st.session_state[f"whole-{id}"] = True
-            st.rerun()
-    if opened:
-        st.query_params["field"] = opened
-        st.rerun()
-    if selected:
-        with right, frame.panel(selected, found.profile.column(selected).evidence, key="column"):
-            columns.column_detail(found.profile.column(selected))
+    with st.spinner(f"Counting what {words.count(len(preview.fields), 'field')} hold"):
+        found = remembered(("profile", id, version, whole), lambda: client.source_profile(id, whole=whole))
+    said = found.extent + (f", {words.count(found.rejected, 'reject')} apart" if found.rejected else "")
+    with frame.panel("Fields", said, key="profile", flush=True):
+        picked = columns.fields(found.profile, frame.asked("field"), key=f"fields-{id}")
+        if not found.whole:
+            row = st.container(horizontal=True, key="profile-whole")
+            row.button(
+                "Profile all rows",
+                key=f"all-{id}",
+                on_click=lambda: st.session_state.update({f"whole-{id}": True}),
+            )
+    filters = chosen_filters()
+    if picked and picked not in filters:
+        filters = [f for f in filters if f["field"] != picked["field"]] + [picked]
+        st.query_params["only"] = json.dumps(filters)
+    rows(client, id, version, preview, filters, whole)
 
 
-def rows_of(preview: Any) -> None:
-    heads = [Column("Line", right=True, width="72px"), *(Column(name) for name in preview.fields)]
-    rows = [
-        Row(
-            str(row.line),
-            [
-                figure(row.line, tone="muted"),
-                *(cell(row.values.get(name), hint=row.values.get(name) or "") for name in preview.fields),
-            ],
-            go=False,
-        )
-        for row in preview.rows
-    ]
-    with frame.panel("Rows", preview.extent, key="rows", flush=True):
-        listing("Rows", heads, rows, key="row-list", height=360, none="No rows.")
+def chosen_filters() -> list[dict[str, str]]:
+    """The filters in the address, so that back, refresh and a link keep them."""
+    try:
+        found = json.loads(frame.asked("only") or "[]")
+        return [{name: str(one[name]) for name in ("field", "by", "value")} for one in found]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
+def rows(
+    client: Client, id: str, version: int, preview: Any, filters: list[dict[str, str]], whole: bool
+) -> None:
+    fields, shown, said, none = preview.fields, preview.rows, preview.extent, "No rows."
+    if filters:
+        wished = ("rows", id, version, whole, json.dumps(filters))
+        page = remembered(wished, lambda: client.source_rows(id, filters, limit=PAGE, whole=whole))
+        shown, none = page.rows, "No row passes these filters."
+        said = f"{page.matched:,} of {page.extent}"
+        said += f", the first {len(shown):,} are shown" if page.matched > len(shown) else ""
+    with frame.panel("Rows", said, key="rows", flush=True):
+        if filters:
+            chips(filters)
+        grid("Rows", fields, shown, key=f"grid-{id}", picked=[f["field"] for f in filters], none=none)
+
+
+def chips(filters: list[dict[str, str]]) -> None:
+    """The filters that apply, each with a way to take it off."""
+    told = {
+        "empty": "without a value", "outliers": "outliers", "mangled": "mangled by a spreadsheet", "zeros": "leading zeros",
+    }  # fmt: skip
+    line = st.container(horizontal=True, key="row-filters")
+    for at, one in enumerate(filters):
+        what = told.get(one["by"], ("like " if one["by"] == "mask" else "") + one["value"][:60])
+        line.button(
+            f"{words.plain(one['field'])}: {words.plain(what)}", key=f"off-{at}-{one['field']}-{one['by']}", icon=":material/close:",
+            help="Take this filter off", on_click=_take_off, args=(filters, one),
+        )  # fmt: skip
+    if len(filters) > 1:
+        line.button("All rows", type="tertiary", on_click=_take_off, args=([], None))
+
+
+def _take_off(filters: list[dict[str, str]], one: dict[str, str] | None) -> None:
+    left = [each for each in filters if each != one]
+    if left:
+        st.query_params["only"] = json.dumps(left)
+    else:
+        st.query_params.pop("only", None)
 
 
 def other_format(client: Client, source: Any) -> None:
     formats = sorted(NAMES)
-    format = st.selectbox(
-        "Format",
+    line = st.container(horizontal=True, vertical_alignment="bottom")
+    format = line.selectbox(
+        "Read it as another format",
         formats,
         index=formats.index(source.shape.format) if source.shape.format in formats else 0,
         format_func=lambda f: NAMES[f],
+        width=280,
     )
     same = "It is read as this already." if format == source.shape.format else None
     off = access.why_not(Permission.WORK) or same
-    if st.button("Read it as this", disabled=off is not None, help=off):
+    if line.button("Read it as this", disabled=off is not None, help=off):
         client.change_source(source.id, format=format)
         st.rerun()
 
 
-def more(client: Client, source: Any, shape: Any) -> None:
+def connection(client: Client, source: Any) -> None:
+    """Each stage of the connection with its fix."""
+    key = f"checked-{source.id}"
+    off = access.why_not(Permission.WORK)
+    if st.button("Check the connection", disabled=off is not None, help=off):
+        with st.spinner("Trying each stage"):
+            st.session_state[key] = client.check_source(source.id)
+    found = st.session_state.get(key)
+    if found is None:
+        return
+    rows = [
+        Row(
+            str(at),
+            [
+                cell(stage.name[:1].upper() + stage.name[1:], tone="b"),
+                cell("Holds", chip="ok") if stage.ok else cell("Fails", chip="bad"),
+                cell(stage.detail, sub=stage.action, wrap=True),
+            ],
+            go=False,
+        )
+        for at, stage in enumerate(found.stages)
+    ]
+    with frame.panel(
+        "The connection, stage by stage",
+        "all hold" if found.ok else "it stops where a stage fails",
+        key="check",
+        flush=True,
+    ):
+        listing("Connection", [Column("Stage"), Column("Result"), Column("What was seen, what to do")], rows, key="check-list")  # fmt: skip
+
+
+def more(client: Client, source: Any, view: Any) -> None:
     if source.connector == "upload":
         st.caption("A newer file of this source: its fields and mapping stay, the next run reads it.")
         for receipt in dropzone(
-            access.tenant(), key="newer", told="The newer file", off=not access.may(Permission.WORK)
-        )[:1]:
+            access.tenant(), key="newer", told="One file", off=not access.may(Permission.WORK),
+            purpose=f"source-{source.id}", compact=True, many=False,
+        )[:1]:  # fmt: skip
             client.change_source(source.id, payload=receipt["payload"])
             frame.tell(f"{receipt['name']} is what this source reads now.")
             st.rerun()
-    if st.button(
-        "Check the connection", disabled=not access.may(Permission.WORK), help=access.why_not(Permission.WORK)
-    ):
-        for stage in client.check_source(source.id).stages:
-            mark = "okt" if stage.ok else "bt"
-            st.html(
-                f'<span class="{mark}"><b>{escape(stage.name)}</b></span> {escape(stage.detail)} {escape(stage.action)}'
-            )
+    else:
+        connection(client, source)
+    other_format(client, source)
     if st.button(
         "Delete this source", disabled=not access.may(Permission.BUILD), help=access.why_not(Permission.BUILD)
     ):
