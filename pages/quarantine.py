@@ -157,8 +157,9 @@ def step(found: list[Any], at: int) -> None:
     st.html(
         f'<div class="s m" style="line-height:32px">Cause {at + 1} of {len(found)}</div>', width="content"
     )
-    st.button("Previous", on_click=to, args=(at - 1,), disabled=at == 0, shortcut="k")
-    st.button("Next", on_click=to, args=((at + 1) % len(found),), disabled=at + 1 == len(found), shortcut="j")
+    st.button("Previous `K`", key="cause-before", on_click=to, args=(at - 1,), disabled=at == 0)
+    last = at + 1 == len(found)
+    st.button("Next `J`", key="cause-next", on_click=to, args=((at + 1) % len(found),), disabled=last)
 
 
 # One cause
@@ -377,11 +378,10 @@ def actions(
             save = bool(st.session_state.get("save-fix")) and access.may(Permission.BUILD)
         if (
             st.button(
-                apply_label(cause, trial),
+                f"{apply_label(cause, trial)} `A`",
                 type="primary",
                 disabled=helps is not None,
                 help=helps,
-                shortcut="a",
                 key="apply",
             )
             and fix is not None
@@ -500,7 +500,7 @@ def page() -> None:
             frame.go("quarantine")
         off = access.why_not(Permission.WORK)
         if st.button(
-            "Replay all",
+            "Replay all `R`",
             key="replay-all",
             disabled=off is not None,
             help=off

@@ -61,9 +61,12 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   const pressed = e => {
     if (e.defaultPrevented || e.metaKey || e.ctrlKey || e.altKey) return;
     const at = e.composedPath()[0];
-    if (at?.matches?.('input, textarea, select, [contenteditable="true"], [role="combobox"], [role="tab"], [role="radio"]')) return;
-    if (e.key === 'e' || e.key === 'E') { e.preventDefault(); kept.inputs.values().next().value?.focus(); kept.inputs.values().next().value?.select(); }
-    if (e.key === 'r' || e.key === 'R') { const b = document.querySelector('.st-key-replay-all button'); if (b && !b.disabled) { e.preventDefault(); b.click(); } }
+    const text = at?.matches?.('textarea, select, [contenteditable="true"], [role="combobox"], input:not([type=checkbox]):not([type=radio])');
+    if (text || document.querySelector('[role=dialog], dialog[open]')) return;
+    const key = e.key.toLowerCase(), press = { a: 'apply', j: 'cause-next', k: 'cause-before', r: 'replay-all' }[key];
+    if (press) { const b = document.querySelector('.st-key-' + press + ' button'); if (b && !b.disabled) { e.preventDefault(); b.click(); } }
+    if (key === 'e') { e.preventDefault(); const first = kept.inputs.values().next().value; first?.focus(); first?.select(); }
+    if (at?.matches?.('input, [role="tab"], [role="radio"]')) return;
     if ((e.key === 'ArrowDown' || e.key === 'ArrowUp') && !at?.closest?.('tbody')) { e.preventDefault(); kept.tell('stepped', e.key === 'ArrowDown' ? 1 : -1); }
   };
   document.addEventListener('keydown', pressed);
