@@ -31,7 +31,7 @@ def house() -> Iterator[Served]:
     with serving() as served:
         served.set_up()
         api(served, "POST", "/sources", {"text": ROWS + RAGGED, "name": "Rows", "id": "rows"})
-            found = api(served, "POST", "/suggest", {"source": "rows", "target": "indicator"})
+        found = api(served, "POST", "/suggest", {"source": "rows", "target": "indicator"})
         made = found["suggestions"][0]["mapping"]  # type: ignore[index]
         if not any(field["field"] == "confidence" for field in made["fields"]):
             made["fields"].append({"field": "confidence", "from": "confidence"})
