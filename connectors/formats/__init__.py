@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import BinaryIO, Protocol, runtime_checkable
 
 from connectors.formats import dialect
+from connectors.formats.articles import Articles
 from connectors.formats.compression import compression_of, is_workbook, members, seekable, unpacked
 from connectors.formats.delimited import Delimited
 from connectors.formats.json_document import JsonDocument
@@ -37,6 +38,7 @@ _ALL: tuple[Format, ...] = (
     Misp(),
     Ndjson(),
     JsonDocument(),
+    Articles(),
     XmlRecords(),
     Delimited(),
 )
