@@ -105,4 +105,4 @@ def test_public_feeds_are_read_without_losing_an_entry(shared_data: Path) -> Non
         if shape.format == "articles":
             counted += 1
             assert len(read(data, shape).rows) == data.count(b"<item>") + data.count(b"<item "), path.name
-    assert counted > 50
+    assert counted > 30
