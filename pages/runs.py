@@ -346,14 +346,14 @@ def undo(client: Client, run: Any) -> None:
             return
         plan = client.undo_plan(run.run)
         versions = sum(each.versions for each in plan.written)
-        st.caption(" ".join(undoing(plan, versions)))
+        st.caption(" ".join(undoing(run, plan, versions)))
         off = access.why_not(Permission.BUILD) or ("It wrote nothing." if not versions else None)
         with st.popover("Undo load", disabled=off is not None, help=off):
             st.write(f"Remove {words.count(versions, 'version')}?")
             frame.act(f"Undo run {run.run}", client.undo_run, run.run, type="primary")
 
 
-def undoing(plan: Any, versions: int) -> list[str]:
+def undoing(run: Any, plan: Any, versions: int) -> list[str]:
     """What an undo would do, in numbers, a sentence each."""
     if not versions:
         return ["It wrote nothing that could be taken back."]
@@ -368,7 +368,9 @@ def undoing(plan: Any, versions: int) -> list[str]:
         told.append(f"{words.count(plan.reopens, 'reject')} will wait in quarantine again.")
     if plan.moves_cursor:
         told.append("The source is read again from where it stood before.")
-    return [*told, "The sealed payload stays, so it can be run again."]
+    if not run.replayed:
+        told.append("The sealed payload stays, so it can be run again.")
+    return told
 
 
 def log(run: Any) -> None:

@@ -84,5 +84,6 @@ def _row(reject: Any, cause: Any, tried: Any, shown: list[str]) -> Row:
         for name in shown
     ]  # fmt: skip
     return Row(
-        str(reject.id), [figure(reject.line, tone="muted"), first, *after, cell(told, tone=tone, wrap=True)]
+        str(reject.id),
+        [figure(reject.line, tone="muted"), first, *after, cell(told, tone=tone, wrap=tone == "bad")],
     )

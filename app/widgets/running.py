@@ -57,6 +57,11 @@ def rate(run: Any) -> str:
     return f"{run.ledger.read / spent:,.0f} rows a second" if spent and run.ledger.read else ""
 
 
+def short(seconds: float) -> str:
+    """A stage's time: in milliseconds where seconds would say nothing."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else words.seconds(seconds)
+
+
 def brief(number: float) -> str:
     """A rate in three figures or so: 2.3 M, 89.8 k, 640."""
     for size, mark in ((1e6, " M"), (1e3, " k")):
@@ -111,9 +116,7 @@ def stages(found: Sequence[Any], notes: dict[str, str], rows: int, *, whole: flo
                         STAGES.get(each.stage, each.stage), tone="b", sub=notes.get(each.stage, ""), hint=hint
                     ),
                     cell(span=[(start or 0.0) / end, until / end], hint=hint),
-                    cell(
-                        words.seconds(lasted), sub=f"{brief(rows / lasted)} rows/s" if rows else "", hint=hint
-                    ),
+                    cell(short(lasted), sub=f"{brief(rows / lasted)} rows/s" if rows else "", hint=hint),
                 ],
                 go=False,
             )
