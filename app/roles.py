@@ -252,11 +252,6 @@ def templates() -> frozenset[tuple[str, str, str]]:
     return frozenset((entry.where, entry.method, re.sub(":path}", "}", entry.path)) for entry in TABLE)
 
 
-def covers(role: Role, other: Role) -> bool:
-    """Whether a role may do all that another may, so that a key with the other can be made by it."""
-    return all(role in roles for roles in GRANTS.values() if other in roles)
-
-
 def allows(permission: Permission, role: Role | None) -> bool:
     """Whether a role in the tenant concerned carries a tenant permission."""
     return role is not None and role in GRANTS.get(permission, frozenset())

@@ -75,9 +75,15 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     kept.tell('asked', { sql: text.value, name });
   }
   async function cancel() {
-    if (!kept.running) return;
-    state.textContent = 'Cancelling';
-    try { await fetch(kept.base + '/query/' + kept.running.name, { method: 'DELETE', credentials: 'same-origin' }); } catch { state.textContent = 'The server does not answer.'; }
+    const mine = kept.running;
+    if (!mine || mine.stopping) return;
+    mine.stopping = true; clearInterval(mine.clock); state.textContent = 'Cancelling';
+    // What was asked a moment ago may not have begun there yet, so this is said until it is heard.
+    while (kept.running === mine) {
+      try { const answer = await fetch(kept.base + '/query/' + mine.name, { method: 'DELETE', credentials: 'same-origin' }); if (answer.ok && (await answer.json()).cancelled) return; }
+      catch { state.textContent = 'The server does not answer.'; }
+      await new Promise(done => setTimeout(done, 300));
+    }
   }
   const close = () => { list.hidden = true; kept.open = []; text.setAttribute('aria-expanded', 'false'); text.removeAttribute('aria-activedescendant'); };
   const quoted = name => /^[a-z_][a-z0-9_]*$/.test(name) ? name : '"' + name + '"';

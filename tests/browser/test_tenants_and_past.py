@@ -99,8 +99,9 @@ def test_records_leave_as_csv_and_as_stix(
     goto(page, house, "explorer?target=indicator")
     for title, name in (("CSV", "indicator.csv"), ("STIX 2.1 bundle", "indicator.json")):
         page.get_by_role("button", name="Export").click()
+        page.get_by_role("dialog").get_by_text(title, exact=True).click()
         with page.expect_download() as coming:
-            page.get_by_role("link", name=title, exact=True).click()
+            page.get_by_role("link", name=f"Download {title}").click()
         coming.value.save_as(tmp_path / name)
         page.keyboard.press("Escape")
     assert "one.example" in (tmp_path / "indicator.csv").read_text()
@@ -114,12 +115,12 @@ def test_a_select_is_answered_and_anything_else_refused(
 ) -> None:
     goto(page, house, "explorer?target=indicator")
     page.get_by_text("SQL", exact=True).click()
-    box = page.get_by_label("SQL", exact=True)
+    box = page.get_by_role("combobox", name="SQL")
     box.fill("SELECT value, confidence FROM records.indicator ORDER BY confidence DESC")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("table", name="Result")).to_contain_text("four.example")
     box.fill("DROP TABLE runs")
-    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("SELECT")
     expect(page.get_by_role("table", name="Result")).to_have_count(0)
 
