@@ -48,7 +48,8 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
         where = f"{literal(place)}, maximum_object_size={most}"
         if chunk.prove is not None and _flat(fields):
             columns = ", ".join(f"{literal(f.name)}: 'VARCHAR'" for f in fields)
-            relation = f"read_json({where}, format='newline_delimited', columns={{{columns}}})"
+            options = f"format='newline_delimited', records=true, columns={{{columns}}}"
+            relation = f"read_json({where}, {options})"
             return f"SELECT {_list([identifier(f.name) for f in fields], count)} FROM {relation}"
         return objects(f"read_ndjson_objects({where})", fields, count)
     picked = [f"CAST({identifier(f.name)} AS VARCHAR) AS {identifier(f.name)}" for f in fields]
@@ -103,7 +104,12 @@ class _Tree:
             branch.add(path[1:])
 
     def spec(self) -> dict[str, object]:
-        return {k: "VARCHAR" if b.leaf or not b.branches else b.spec() for k, b in self.branches.items()}
+        return {k: b.kind if b.leaf or not b.branches else b.spec() for k, b in self.branches.items()}
+
+    @property
+    def kind(self) -> str:
+        """What is looked into must stay JSON: a string that is text would be taken for JSON itself."""
+        return "JSON" if self.branches else "VARCHAR"
 
     def pick(self, field: SourceField) -> str:
         path = field.path or (field.name,)
@@ -112,7 +118,7 @@ class _Tree:
             if key not in node.branches:
                 return f"{_by_path('json', path)} AS {identifier(field.name)}"
             node, where = node.branches[key], f"{where}.{identifier(key)}"
-            if node.leaf and depth + 1 < len(path):
+            if node.leaf and node.branches:
                 where = _by_path(where, path[depth + 1 :])
                 break
         return f"{where} AS {identifier(field.name)}"
