@@ -1,4 +1,4 @@
-"""What every open page watches: its own link in the sidebar, and whether its person is still signed in."""
+"""What every open page watches: its own link in the sidebar, its address, and whether its person is still signed in."""
 
 from __future__ import annotations
 
@@ -7,8 +7,21 @@ import streamlit as st
 # Streamlit takes a click on the current page's link for a visit to where one is already and keeps the
 # address as it stands; people expect the whole page. And a page whose connection was ended tries again
 # for ever under a notice of its own: where that is because of a sign-out, there is a sign-in instead.
+# What a script writes into the address by itself (its tenant, what is selected at first) is the same place
+# written out: as an entry of its own in the history it would be written again at every step back.
 JS = """
 export default function () {
+  if (!history.ours) {
+    const push = history.pushState; let acted = false; history.ours = true;
+    const act = () => { acted = true; };
+    for (const kind of ['pointerdown', 'keydown', 'drop']) addEventListener(kind, act, true);
+    addEventListener('popstate', () => { acted = false; }, true);
+    history.pushState = function (state, title, url) {
+      const same = url && new URL(url, location.href).pathname === location.pathname, itself = same && !acted;
+      acted = false;
+      return itself ? history.replaceState(state, title, url) : push.call(history, state, title, url);
+    };
+  }
   const lead = event => {
     const link = event.target.closest?.('[data-testid="stSidebarNavLink"][aria-current="page"]');
     if (link && location.search && !event.metaKey && !event.ctrlKey) { event.preventDefault(); event.stopPropagation(); location.assign(link.href); }
