@@ -64,6 +64,11 @@ class Accounts:
             self._end([replaced.session])
         return self._start(user, address, "sign-in")
 
+    def set_up_works(self, token: str) -> bool:
+        """Whether a set-up link can still be used."""
+        with self._control.database.read() as session:
+            return installation.setup_works(session, self._control.keys, token, self._control.now())
+
     def set_up(self, token: str, login: str, password: str, name: str, address: str) -> str:
         """Make the first administrator and sign them in; gives the cookie. The link's token is spent.
 

@@ -77,7 +77,9 @@ def suggest(
 ) -> None:
     """Suggest a mapping, each pair with its score, its reason and the runner-up."""
     with access.tenant(tenant) as client:
-        found = client.suggest(_source(client, what), target)
+        source = _source(client, what)
+        found = client.suggest(source, target)
+        beside = "" if as_json else _unreadable(client, source)
     if as_json:
         show(found)
         return
@@ -97,7 +99,7 @@ def suggest(
         say(yaml.safe_dump({"mappings": [plain]}, sort_keys=False, allow_unicode=True, width=100))
         return
     others = ", ".join(f"{s.target} {s.fit}" for s in found.suggestions[1:])
-    say(f"{best.target} (fit {best.fit}), from {found.extent}" + (f"; else {others}" if others else ""), "")
+    say(f"{best.target} (fit {best.fit}), from {found.extent}{beside}" + (f"; else {others}" if others else ""), "")
     rows = [
         (f.field, f.best.source, f.best.score, "yes" if f.accepted else "", "; ".join(f.best.reasons),
          f"{f.runner_up.source} {f.runner_up.score}" if f.runner_up else "")
@@ -111,6 +113,12 @@ def suggest(
         say(f"Missing: {', '.join(best.missing)}")
     if best.unused:
         say(f"Not used: {', '.join(best.unused)}")
+
+
+def _unreadable(client: Client, source: str) -> str:
+    """What is said beside "all 8 rows" where more came that could not be read."""
+    count = client.source_preview(source, limit=1).rejected
+    return f" that can be read ({count:,} more can't, and would be rejected)" if count else ""
 
 
 def preview(
@@ -132,10 +140,11 @@ def preview(
             found = client.suggest(source, target)
             mappings = list(found.ready if found.ready and target is None else [found.suggestions[0].mapping])
         shown = client.preview(source, mappings, rows)
+        beside = "" if as_json else _unreadable(client, source)
     if as_json:
         show(shown)
         return
-    say(f"{shown.extent}: {shown.good:,} good, {shown.warned:,} with warnings, {shown.rejected:,} rejected, "
+    say(f"{shown.extent}{beside}: {shown.good:,} good, {shown.warned:,} with warnings, {shown.rejected:,} rejected, "
         f"{shown.filtered:,} filtered", "")  # fmt: skip
     names = (
         [
@@ -178,6 +187,8 @@ def run(
     else:
         _tell_run(ended, pipeline)
         for outcome, rows in ended.examples.items():
+            if not rows:
+                continue
             say("", f"{outcome}, for example:")
             for row in rows[:3]:
                 say(

@@ -73,7 +73,10 @@ def settings(as_json: Json = False) -> None:
     for flag, variable, _, description in chosen.described():
         name = variable.removeprefix("SPIRE_").lower()
         say(f"{flag}  {variable}")
-        pairs([("  ", description), ("  now", values[name])])
+        value = values[name]
+        # A port is a name, not a quantity: it has no thousands.
+        plain = str(value) if isinstance(value, int) and name == "port" else value
+        pairs([("  ", description), ("  now", plain)])
 
 
 @app.callback()

@@ -53,6 +53,21 @@ async def _form(request: Request) -> Form | None:
     return {name: values[0] for name, values in found.items()}
 
 
+def _ended() -> Response:
+    text = (
+        "A set-up link can be used once, within a day, and only while there is no account. "
+        "Start Phantom Spire again for a new link, or sign in."
+    )
+    return markup.message("This link has ended", text, "/sign-in", "Sign in", 410)
+
+
+def _span(seconds: int) -> str:
+    """A time to wait in words, never shorter than it is."""
+    if seconds < 120:
+        return f"{seconds} seconds"
+    return f"{-(-seconds // 60)} minutes"
+
+
 class Door:
     """Set-up, sign-in and sign-out over HTTP. Forms need an exact Origin: a browser always sends it."""
 
@@ -110,7 +125,9 @@ class Door:
         except SignInRefused:
             return markup.sign_in("The account or the password is not right.", login, after, 401)
         except LockedOut as error:
-            answer = markup.sign_in(f"Too many failed sign-ins. {error.action}", login, after, 429)
+            answer = markup.sign_in(
+                f"Too many failed sign-ins. Try again in {_span(error.seconds)}.", login, after, 429
+            )
             answer.headers["retry-after"] = str(error.seconds)
             return answer
         return self._entered(cookie, after)
@@ -143,8 +160,11 @@ class Door:
         return self._left()
 
     async def set_up_page(self, request: Request) -> Response:
-        """The form for the first administrator. The token is looked at when it is spent, not before."""
-        return markup.set_up(request.query_params.get("token", ""))
+        """The form for the first administrator, or why this link makes none. It is spent by the form alone."""
+        token = request.query_params.get("token", "")
+        if not await asyncio.to_thread(self._accounts.set_up_works, token):
+            return _ended()
+        return markup.set_up(token)
 
     async def set_up(self, request: Request) -> Response:
         """Make the first administrator and sign them in."""
@@ -159,8 +179,8 @@ class Door:
             cookie = await asyncio.to_thread(
                 self._accounts.set_up, token, login, form.get("password", ""), name, address_of(request)
             )
-        except SetupRefused as error:
-            return markup.message("This link has ended", str(error), "/sign-in", "Sign in", 410)
+        except SetupRefused:
+            return _ended()
         except Stop as error:
             return markup.set_up(token, str(error), login, name, 400)
         return self._entered(cookie, "/")

@@ -80,7 +80,7 @@ class _Announcing(uvicorn.Server):
 def serve(settings: Settings, say: Callable[[str], None], *, tenant_app: str = TENANT_APP) -> None:
     """Serve until told to stop. `say` prints a line: the address, and at first the set-up link."""
     # Streamlit looks for its configuration where it was started from.
-    os.chdir(ROOT)
+    os.chdir(ROOT / "app")
     heavy_imports()
     gateway = create(settings, tenant_app=tenant_app)
     link = set_up_link(gateway.services.control)

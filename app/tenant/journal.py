@@ -63,9 +63,8 @@ def found(desk: Desk, search: Search, *, before: int | None = None, limit: int =
         return audit.found(cursor, TABLE, search, before=before, limit=limit)
 
 
-def every(desk: Desk, search: Search) -> Iterator[audit.Row]:
-    """All events a search finds, newest first, some thousands in memory at a time."""
-    before: int | None = None
+def every(desk: Desk, search: Search, before: int) -> Iterator[audit.Row]:
+    """All events a search finds before a number, newest first, some thousands in memory at a time."""
     while some := found(desk, search, before=before, limit=PIECE):
         yield from some
         before = some[-1].seq

@@ -136,6 +136,14 @@ def issue_setup(
     return token
 
 
+def setup_works(session: Session, keys: Installation, token: str, at: datetime) -> bool:
+    """Whether the link with this token would still make the first administrator; it stays as it is."""
+    good = select(SetupRow.id).where(
+        SetupRow.id == keys.fingerprint("setup", token), SetupRow.used.is_(None), SetupRow.expires > at
+    )
+    return session.scalars(good).first() is not None and needs_setup(session)
+
+
 def use_setup(session: Session, keys: Installation, token: str, at: datetime) -> None:
     """Spend the token. Make the first administrator in this same transaction. Errors: SetupRefused."""
     lock(session, "setup")

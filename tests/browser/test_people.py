@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,3 +120,55 @@ def test_an_upload_goes_straight_to_the_api_in_sealed_parts(
     parts = [path for method, path in asked if method == "PATCH" and "/uploads/" in path]
     assert len(parts) == 2, "nine megabytes go as two parts"
     assert not [path for _, path in asked if "upload_file" in path]
+
+
+def test_one_ends_another_sign_in_changes_ones_name_and_the_theme(
+    house: Served, page: Page, complaints: list[str]
+) -> None:
+    enter(page, house, "vera")
+    left_open = house.sign_in("vera")
+    page.goto(f"{house.url}/profile")
+    page.get_by_label("Name", exact=True).fill("Vera L.")
+    page.get_by_role("button", name="Save the name").click()
+    expect(page.get_by_test_id("stSidebar").get_by_text("Vera L.")).to_be_visible()
+    listed = page.get_by_role("table", name="Sign-ins")
+    expect(listed.get_by_text("this one")).to_be_visible()
+    while (end := listed.get_by_role("button", name="End it")).count():
+        before = end.count()
+        end.first.click()
+        expect(end).to_have_count(before - 1)
+    with house.http(left_open) as http:
+        assert http.get("/api/v1/me").status_code == 401
+    page.get_by_role("radio", name="Dark").check(force=True)
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto(f"{house.url}/sources")
+    expect(page.get_by_role("heading", name="Sources", level=1)).to_be_visible()
+    background = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    assert background == "rgb(16, 21, 29)"
+
+
+def test_parts_of_the_settings_say_who_may_see_them(house: Served, page: Page, complaints: list[str]) -> None:
+    enter(page, house, "vera")
+    for part in ("people", "root-key", "settings", "health"):
+        page.goto(f"{house.url}/settings?part={part}")
+        expect(page.get_by_text("Needs an administrator of the installation.").first).to_be_visible()
+    enter(page, house)
+    page.goto(f"{house.url}/settings?part=settings")
+    expect(page.get_by_role("table", name="Limits")).to_contain_text("SPIRE_WORKER_MEMORY")
+    page.get_by_text("Health", exact=True).click()
+    expect(page).to_have_url(re.compile("part=health"))
+    expect(page.get_by_role("table", name="Health")).to_contain_text("encrypted stores open")
+    page.get_by_text("Root key", exact=True).click()
+    expect(page.get_by_text("spire key rotate")).to_be_visible()
+
+
+def test_a_wrong_password_and_too_many_of_them_are_told_plainly(house: Served, page: Page) -> None:
+    page.goto(f"{house.url}/sign-in")
+    for _ in range(6):
+        page.get_by_label("Account").fill("nobody")
+        page.locator("input[type=password]").fill("not the password")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Try again in (1 minute|\d+ seconds)"))
+    page.goto(f"{house.url}/setup?token=spent")
+    expect(page.get_by_role("heading", name="This link has ended")).to_be_visible()

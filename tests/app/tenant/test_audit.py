@@ -73,6 +73,10 @@ def test_an_export_holds_all_that_was_found_and_is_an_event_itself(client: Clien
     assert len(lines) == 12
     last = client.audit(action="audit.exported").events[0]
     assert json.loads(last.after) == {"outcome": "refused"}
+    named = b"".join(client.export_audit(text='feed-7"')).splitlines()
+    assert [json.loads(line)["object"] for line in named] == [], (
+        "what was asked for is not found in the asking"
+    )
 
 
 def test_one_event_is_told_whole_and_one_that_is_not_there_is_said_so(client: Client, written: Desk) -> None:
