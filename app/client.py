@@ -173,7 +173,7 @@ class Client:
         self, stream: BinaryIO, name: str, *, size: int | None = None, told: Told | None = None
     ) -> PayloadInfo:
         """Send a stream in parts, holding one part in memory."""
-        return send(self, stream, name, size, told)
+        return send(self.request, stream, name, size, told)
 
     def paste(self, text: str, name: str = "pasted text") -> PayloadInfo:
         """Send a text as a payload."""

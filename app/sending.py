@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+import httpx
 
 from app.tenant.schemas.payloads import PayloadInfo, UploadState
+from app.wire import read
 from engine.errors import Retry
-
-if TYPE_CHECKING:
-    from app.client import Client
 
 PART = 8 << 20
 # So often a lost connection is taken up again, each time after twice as long: about 25 seconds in all.
 PATIENCE = 6
 Told = Callable[[int, int], None]
+Request = Callable[..., httpx.Response]
 
 
-def send(client: Client, stream: BinaryIO, name: str, size: int | None, told: Told | None) -> PayloadInfo:
-    """The payload a stream became; `told(sent, size)` hears how far it is. One part is held in memory."""
-    upload = client.post("/uploads", UploadState, {"name": name, "size": size}).upload
+def send(request: Request, stream: BinaryIO, name: str, size: int | None, told: Told | None) -> PayloadInfo:
+    """The payload a stream became, sent by `request` with one part in memory.
+
+    `told(sent, size)` hears how far it is.
+    """
+    upload = read(request("POST", "/uploads", json={"name": name, "size": size}), UploadState).upload
     start = stream.tell() if stream.seekable() else None
     offset, tries, part = 0, 0, stream.read(PART)
     while part:
         headers = {"upload-offset": str(offset)}
         try:
-            state = client.request("PATCH", f"/uploads/{upload}", content=part, headers=headers)
+            state = request("PATCH", f"/uploads/{upload}", content=part, headers=headers)
         except Retry:
             tries += 1
             if tries > PATIENCE:
                 raise
             time.sleep(0.2 * 2**tries)
-            reached = _reached(client, upload)
+            reached = _reached(request, upload)
             if reached is not None and reached < offset and start is not None:
                 # A server that died has lost its last piece: we still have it.
                 stream.seek(start + reached)
@@ -42,12 +46,12 @@ def send(client: Client, stream: BinaryIO, name: str, size: int | None, told: To
         if told is not None:
             told(offset, size if size is not None else offset)
         part = stream.read(PART)
-    return client.post(f"/uploads/{upload}/finish", PayloadInfo)
+    return read(request("POST", f"/uploads/{upload}/finish"), PayloadInfo)
 
 
-def _reached(client: Client, upload: str) -> int | None:
+def _reached(request: Request, upload: str) -> int | None:
     """How much of an upload is received; None while the server does not answer."""
     try:
-        return client.get(f"/uploads/{upload}", UploadState).offset
+        return read(request("GET", f"/uploads/{upload}"), UploadState).offset
     except Retry:
         return None

@@ -127,8 +127,9 @@ class Store:
                 cursor.close()
 
     def checkpoint(self) -> None:
-        """Fold the write-ahead log into the file, unless something else is being written just now."""
-        with self._writing, self.cursor() as cursor, suppress(duckdb.TransactionException):
+        """Fold the write-ahead log into the file, unless something else is being written or the store closed."""
+        passing = suppress(duckdb.TransactionException, duckdb.ConnectionException)
+        with self._writing, passing, self.cursor() as cursor:
             cursor.execute("CHECKPOINT store")
 
     def close(self) -> None:
