@@ -126,7 +126,9 @@ def browse(client: Client, counts: list[Any], view: View) -> None:
         targets_list(counts, view)
         note = "" if overview.sample is None else f"estimated from a {overview.extent}"
         with frame.panel("Narrow down", note, key="facets", flush=True):
-            facet_list(overview.facets, set(view.where), key=f"facets-{view.target}")
+            none = "No field here has few enough values to choose from."
+            none = none if overview.total else "There is nothing to narrow down."
+            facet_list(overview.facets, set(view.where), none=none, key=f"facets-{view.target}")
     with right:
         filled = filled_columns(found)
         wanted = [n for n in client.preference(f"columns-{view.target}") or [] if n in found.columns]

@@ -165,7 +165,7 @@ def _ground(
     name = identifier(target.name)
     share = 100 * SAMPLED / 2 / rows
     sampled = (
-        f"(SELECT k.* FROM store.kept.{name} k TABLESAMPLE system({share:.4f} PERCENT) "
+        f"(SELECT k.* FROM store.kept.{name} k TABLESAMPLE system({share:.4f} PERCENT) REPEATABLE (1) "
         f"ANTI JOIN store.superseded.{name} s ON k._seq = s.seq)"
     )
     yield _Ground(sampled, 100 / share), asked

@@ -97,9 +97,13 @@ def _drawn(found: Any, numbers: list[bool]) -> None:
     x, y = st.session_state["chart-x"], st.session_state["chart-y"]
     across, up = found.columns.index(x), found.columns.index(y)
     points = []
+    bars = st.session_state["chart-kind"] == "Bars"
     for row in found.rows:
+        # A line has no place for what lies nowhere along it.
+        if row[across] is None and not bars:
+            continue
         try:
             points.append((short(row[across]) or "no value", float(row[up])))
         except (TypeError, ValueError):
             continue
-    chart(f"{y} by {x}", "bar" if st.session_state["chart-kind"] == "Bars" else "line", points, key="chart")
+    chart(f"{y} by {x}", "bar" if bars else "line", points, key="chart")

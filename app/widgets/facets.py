@@ -95,7 +95,7 @@ class Chip:
     label: str
 
 
-def facet_list(facets: list[Any], on: set[tuple[str, str]], *, key: str) -> None:
+def facet_list(facets: list[Any], on: set[tuple[str, str]], *, none: str, key: str) -> None:
     """Draw the facets; a click triggers `picked` with field and value. `on` are the values filtered by."""
     drawn = [
         {
@@ -109,7 +109,7 @@ def facet_list(facets: list[Any], on: set[tuple[str, str]], *, key: str) -> None
         }
         for facet in facets
     ]
-    data = {"facets": drawn, "none": "No field here has few enough values to choose from."}
+    data = {"facets": drawn, "none": none}
     _facets(key=key, data=data, on_picked_change=_nothing)
 
 

@@ -61,3 +61,19 @@ def test_facets_count_the_latest_records_and_follow_the_filter(load: Loader) -> 
     assert [v.count for v in next(f for f in chosen.facets if f.field == "port").values] == [21, 9]
     searched = facets.overview(cursor, HOST, Filter(search="h2"))
     assert (searched.total, sum(v.count for v in searched.facets[0].values)) == (11, 11)
+
+
+def test_of_very_many_records_the_counts_are_estimated_and_said_to_be(
+    load: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f'{{"name": "h{n}", "port": "{80 if n % 4 else 443}"}}' for n in range(60_000)]
+    load(straight(HOST), [lines(*rows)])
+    monkeypatch.setattr(facets, "SAMPLED", 30_000)
+
+    found = facets.overview(load.store.cursor(), HOST, Filter())
+
+    assert found.total == 60_000
+    assert found.sample is not None
+    assert 2_000 < found.sample < 50_000
+    web, tls = next(f for f in found.facets if f.field == "port").values
+    assert 2.5 < web.count / tls.count < 3.5
