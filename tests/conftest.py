@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.servers import chromium, mongo, postgres, taxii
+from tests.servers import chromium, mariadb, mongo, postgres, taxii
 from tests.servers.process import Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
@@ -92,6 +92,15 @@ def postgres_url() -> str:
         return once(Path(os.environ[RUN]), "postgres", postgres.start)
     except Unavailable as reason:
         missing("PostgreSQL", str(reason))
+
+
+@pytest.fixture(scope="session")
+def mariadb_url() -> str:
+    """URL of a real MariaDB with an empty database, one for the whole run."""
+    try:
+        return once(Path(os.environ[RUN]), "mariadb", mariadb.start)
+    except Unavailable as reason:
+        missing("MariaDB", str(reason))
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def taken(
 
 @pytest.fixture
 def places(
-    tmp_path: Path, web: Web, postgres_url: str, mongo_url: str
+    tmp_path: Path, web: Web, postgres_url: str, mongo_url: str, mariadb_url: str
 ) -> dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
@@ -57,6 +57,11 @@ def places(
         "host": database.hostname, "port": database.port, "database": "postgres", "username": database.username,
         "password": database.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
     }  # fmt: skip
+    there = urlsplit(mariadb_url)
+    mysql = {
+        "host": there.hostname, "port": there.port, "database": "feeds", "username": there.username,
+        "password": there.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
+    }  # fmt: skip
     at = urlsplit(mongo_url)
     mongo = {
         "host": at.hostname, "port": at.port, "database": "admin", "username": at.username, "password": at.password,
@@ -67,6 +72,7 @@ def places(
         "postgres": (postgres, ("127.0.0.1",), ()),
         "misp_feed": ({"url": f"{web.address}/misp/"}, ("127.0.0.1",), ()),
         "mongo": (mongo, ("127.0.0.1",), ()),
+        "mysql": (mysql, ("127.0.0.1",), ()),
         "paste": ({"text": "a,b\n1,2\n"}, (), ()),
         "rest": ({"url": f"{web.address}/list.json"}, ("127.0.0.1",), ()),
         "sample": ({"sample": "indicators"}, (), ()),

@@ -1,0 +1,61 @@
+"""Rows of undecoded values as the lines of a CSV, a batch at a time: what cannot be decoded is left to its reader."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, cast
+
+Row = Sequence[bytes | None]
+Writer = Callable[[bytes], bytes]
+
+
+def csv_of(header: Sequence[str], fetch: Callable[[], Sequence[Row]], write: Sequence[Writer]) -> BinaryIO:
+    """A stream of CSV: the header, then what `fetch` gives until it gives nothing, each column by its writer."""
+    return cast(BinaryIO, io.BufferedReader(_Rows(header, fetch, write), 1 << 20))
+
+
+def field(value: bytes) -> bytes:
+    """A text as a field of a CSV (RFC 4180)."""
+    if b"," in value or b'"' in value or b"\n" in value or b"\r" in value:
+        return b'"' + value.replace(b'"', b'""') + b'"'
+    return value
+
+
+def hexadecimal(value: bytes) -> bytes:
+    """Bytes that are no text, written as PostgreSQL does."""
+    return b"\\x" + value.hex().encode()
+
+
+def whole(value: bytes) -> bytes:
+    """Bits as the whole number they are."""
+    return str(int.from_bytes(value, "big")).encode()
+
+
+class _Rows(io.RawIOBase):
+    def __init__(
+        self, header: Sequence[str], fetch: Callable[[], Sequence[Row]], write: Sequence[Writer]
+    ) -> None:
+        self.fetch, self.writers = fetch, write
+        self.held = memoryview(b",".join(field(name.encode()) for name in header) + b"\n")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        while not self.held:
+            rows = self.fetch()
+            if not rows:
+                return 0
+            self.held = memoryview(b"".join(map(self._line, rows)))
+        size = min(len(buffer), len(self.held))
+        buffer[:size] = self.held[:size]
+        self.held = self.held[size:]
+        return size
+
+    def _line(self, row: Row) -> bytes:
+        fields = [
+            b"" if value is None else write(value) for value, write in zip(row, self.writers, strict=True)
+        ]
+        # One field alone that is empty would be an empty line, which is no row in CSV.
+        return (b",".join(fields) or b'""') + b"\n"
