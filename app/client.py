@@ -19,6 +19,7 @@ import httpx
 from app.sending import PATIENCE, Told, send
 from app.tenant.schemas.catalogue import (
     ConnectorView,
+    FeedView,
     KindView,
     ProposedModel,
     SampleView,
@@ -232,6 +233,9 @@ class Client:
 
     def connectors(self) -> list[ConnectorView]:
         return self.get("/connectors", list[ConnectorView])
+
+    def feeds(self) -> list[FeedView]:
+        return self.get("/feeds", list[FeedView])
 
     def samples(self) -> list[SampleView]:
         return self.get("/samples", list[SampleView])

@@ -113,6 +113,7 @@ TABLE: tuple[Entry, ...] = (
     """),
     *_entries("tenant", Permission.READ, """
         GET                /connectors
+        GET                /feeds
         GET                /samples
         GET                /steps
         GET                /operators

@@ -208,8 +208,9 @@ def one_record(client: Client, target: str, id: str) -> None:
     values = latest.values
     named, title = record.title_of(values)
     shown = found.defanged.get(named, title)
-    back = st.session_state.get("explorer-back")
-    href = address(back) if isinstance(back, View) and back.target == target else address(View(target))
+    # Back to the view one came from, filters and all.
+    of, back = st.session_state.get("explorer-back", ("", View("")))
+    href = address(back if of == access.tenant() and back.target == target else View(target))
     crumb = f'{frame.link("Explorer", "explorer")} / <a href="{href}" target="_self">{model.target.title or target}</a>'
     actions = frame.head(
         shown[:LONG] + ("…" if len(shown) > LONG else ""),
@@ -301,7 +302,7 @@ def page() -> None:
     if way == "SQL":
         sql(client, view.target)
     else:
-        st.session_state["explorer-back"] = view
+        st.session_state["explorer-back"] = (access.tenant(), view)
         browse(client, counts, view)
 
 

@@ -27,6 +27,7 @@ a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); o
 td span, td a { unicode-bidi: plaintext; text-align: inherit; }
 .cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; display: block; max-width: 100%; }
 .muted { color: var(--muted); } .bad { color: var(--bad-text); } .wait { color: var(--wait-text); } .ok { color: var(--ok-text); } .mono { font-family: var(--mono); font-size: 12px; white-space: pre; font-feature-settings: normal; }
+td.breaks span, td.changed span { overflow-wrap: anywhere; }
 td.changed { background: var(--changed); color: var(--changed-text); } td.changed .sub { color: inherit; opacity: .8; }
 td.failed { background: var(--bad-soft); color: var(--bad-text); box-shadow: inset 0 0 0 1px var(--bad); } td.failed .sub { color: inherit; }
 .chip { display: inline-flex; align-items: center; height: 20px; padding: 0 6px; border-radius: 4px; font-size: 12px; font-weight: 500; background: var(--bg-3); white-space: nowrap; }

@@ -49,7 +49,14 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   if (kept.known !== known) { kept.known = known; kept.tables = data.tables; }
   kept.words = data.words;
   // Only a new revision changes what is being typed.
-  if (kept.rev !== data.rev) { kept.rev = data.rev; text.value = data.sql; done(); grow(); }
+  const shelf = 'spire-sql ' + data.base;
+  const keep = () => { try { sessionStorage.setItem(shelf, JSON.stringify({ rev: kept.rev, text: text.value })); } catch { /* A browser may forbid it; then nothing is kept. */ } };
+  const typed = () => { try { return JSON.parse(sessionStorage.getItem(shelf)); } catch { return null; } };
+  if (kept.rev !== data.rev) {
+    // What was being typed in this tab comes back after a look elsewhere, or a refresh.
+    const was = kept.rev === null ? typed() : null;
+    kept.rev = data.rev; text.value = was && (was.rev === data.rev || data.rev === 'first') ? was.text : data.sql; keep(); done(); grow();
+  }
   if (kept.answered !== data.answered) { kept.answered = data.answered; done(); mark(data.position); }
   if (kept.ready) return;
   kept.ready = true;
@@ -118,9 +125,9 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function move(step) { kept.at = (kept.at + step + kept.open.length) % kept.open.length; [...list.children].forEach((li, i) => li.setAttribute('aria-selected', i === kept.at)); list.children[kept.at].scrollIntoView({ block: 'nearest' }); text.setAttribute('aria-activedescendant', 'o' + kept.at); }
   function take() {
     const [word] = kept.open[kept.at], { start } = before(), end = text.selectionStart;
-    text.setRangeText(word + (/[(,'] ?$/.test(word) ? '' : ' '), start, end, 'end'); close(); grow(); text.focus();
+    text.setRangeText(word + (/[(,'] ?$/.test(word) ? '' : ' '), start, end, 'end'); keep(); close(); grow(); text.focus();
   }
-  text.addEventListener('input', () => { mark(null); text.removeAttribute('aria-invalid'); grow(); show(); });
+  text.addEventListener('input', () => { mark(null); text.removeAttribute('aria-invalid'); keep(); grow(); show(); });
   text.addEventListener('scroll', slide); text.addEventListener('blur', () => setTimeout(close, 120));
   text.addEventListener('keydown', e => {
     if (e.key === 'Enter' && (e.ctrlKey || e.metaKey)) { e.preventDefault(); e.stopPropagation(); run(); return; }
@@ -171,6 +178,9 @@ def editor(
     }
     asked = _editor(key=key, data=data, on_asked_change=_nothing).asked
     return Ask(str(asked["sql"]), str(asked["name"])) if asked else None
+
+
+FIRST = "first"
 
 
 def fresh() -> str:

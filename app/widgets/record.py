@@ -126,7 +126,7 @@ def fields(
                 name,
                 [
                     cell(titles.get(name) or name, tone="muted", wrap=True, hint=name),
-                    cell(cut(text, 300), sub=told[:240], wrap=True, hint=text[:2000]),
+                    cell(cut(text, 300), sub=told[:240], wrap=True, hint=text[:2000], cls="breaks"),
                 ],
                 go=False,
             )
@@ -243,7 +243,13 @@ def _change(place: int, name: str, new: Any, old: Any, titles: dict[str, str]) -
         f"v{place}-{name}",
         [
             cell(titles.get(name) or name, tone="muted", wrap=True, hint=name),
-            cell(cut(short(old), 160) or "no value", tone="muted", wrap=True, hint=short(old)[:2000]),
+            cell(
+                cut(short(old), 160) or "no value",
+                tone="muted",
+                wrap=True,
+                hint=short(old)[:2000],
+                cls="breaks",
+            ),
             cell(cut(short(new), 160) or "no value", cls="changed", wrap=True, hint=short(new)[:2000]),
         ],
         go=False,

@@ -12,7 +12,7 @@ from app.roles import Permission
 from app.widgets import access, frame, words
 from app.widgets.answer import answer
 from app.widgets.listing import Column, Row, cell, figure, listing
-from app.widgets.query import editor, fresh
+from app.widgets.query import FIRST, editor, fresh
 
 
 def example(table: str) -> str:
@@ -24,8 +24,10 @@ def sql(client: Client, target: str) -> None:
     """One SELECT, read-only, in the tenant's own locked-down store."""
     state = st.session_state
     history = client.query_history()
-    if "sql-rev" not in state:
-        state["sql-rev"], state["sql-text"] = fresh(), history[0].sql if history else example(target)
+    if state.get("sql-tenant") != access.tenant():
+        # Nothing of one tenant is there in another.
+        state["sql-tenant"], state["sql-result"], state["sql-problem"] = access.tenant(), None, None
+        state["sql-rev"], state["sql-text"] = FIRST, history[0].sql if history else example(target)
     left, right = st.columns([16, 7], gap="small")
     with left:
         problem = state.get("sql-problem")

@@ -52,6 +52,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   if (had) all[0]?.focus();
 }
 """
+FEW = 8
 _line = st.components.v2.component("spire_timeline", html=HTML, css=CSS, js=JS)
 
 
@@ -62,7 +63,7 @@ def timeline(line: Any, *, key: str) -> None:
             "start": bar.start.replace(tzinfo=None).isoformat(),
             "count": bar.count,
             "label": _label(bar.start, line.unit),
-            "tick": _tick(bar.start, line.unit, place),
+            "tick": _tick(bar.start, line.unit, 0 if len(line.bars) <= FEW else place),
         }
         for place, bar in enumerate(line.bars)
     ]
