@@ -250,3 +250,13 @@ def test_a_run_of_a_joined_source_reads_every_file(desk: Desk, tmp_path: Path) -
         run = client.start_run(pipeline.id, wait=60)
         assert (run.state, run.ledger.read, run.ledger.balanced) == ("finished", 2, True)
         assert len(run.payloads) == 2
+
+
+def test_a_feed_that_comes_with_the_product_is_a_source_but_for_its_key(client: Client) -> None:
+    feeds = {feed.name: feed for feed in client.feeds()}
+    connectors = {connector.name: connector for connector in client.connectors()}
+    assert {"otx", "urlhaus", "threatfox", "feodo", "kev", "nvd", "github"} <= set(feeds)
+    for feed in feeds.values():
+        asked = connectors[feed.connector].config["properties"]
+        assert set(feed.config) <= set(asked)
+        assert bool(feed.key) == (feed.config.get("auth") == "header")
