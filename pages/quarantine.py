@@ -182,7 +182,6 @@ def detail(client: Client, cause: Any) -> None:
                 f'<div class="sp-title" role="heading" aria-level="2">{escape(cause.reason)} {chip}</div>'
             )
             dismiss(client, cause, reject)
-        original(client, cause, reject)
         work(client, cause, rejects, reject)
 
 
@@ -227,6 +226,7 @@ def marked(reject: Any) -> str:
 @st.fragment
 def work(client: Client, cause: Any, rejects: list[Any], reject: Any) -> None:
     """Edit the row or choose a fix, see what it does to all alike, then apply it. Only this part reruns."""
+    original(client, cause, reject)
     off = access.why_not(Permission.WORK)
     left, right = st.columns([5, 8], gap="medium")
     with right:

@@ -39,8 +39,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     data.fields.forEach((f, n) => {
       const box = el('div'), label = el('label'), input = el(data.whole ? 'textarea' : 'input'), was = el('span', 'was');
       box.dataset.name = f.name; was.id = 'was-' + n; input.value = f.value; input.spellcheck = false; input.autocomplete = 'off'; input.setAttribute('aria-describedby', was.id);
-      input.oninput = () => { clearTimeout(kept.timer); kept.timer = setTimeout(kept.send, 350); };
-      input.onchange = () => kept.send(); input.disabled = data.off;
+      // Not when the field is left: a click elsewhere would then be sent in the same breath, and one of the two lost.
+      input.oninput = () => { clearTimeout(kept.timer); kept.timer = setTimeout(kept.send, 350); }; input.disabled = data.off;
       input.onkeydown = e => { if (e.key === 'Escape') { input.value = f.was; kept.send(); input.blur(); } if (e.key === 'Enter' && !data.whole) e.preventDefault(); };
       label.append(el('span', '', f.name), input); box.append(label, was);
       (n < data.shown ? main : rest).append(box); kept.inputs.set(f.name, input);
