@@ -447,7 +447,7 @@ def history(id: str) -> None:
             run = runs.get(
                 bars(
                     "Past times", drawn, key="history-bars", tall=28, wide=10, first=words.ago(first) if first else "",
-                    last=words.ago(last) if last and len(recent) > 1 else "",
+                    last=words.ago(last) if last and len(recent) == SHOWN else "",
                 )
             )  # fmt: skip
             if run:

@@ -52,27 +52,6 @@ def test_an_analyst_runs_a_mapping_but_may_not_save_it(
     expect(page.get_by_text("Finished, books balance")).to_be_visible()
 
 
-def test_a_draft_survives_a_reload_and_is_undone_step_by_step(
-    house: Served, page: Page, complaints: list[str], tmp_path: Path
-) -> None:
-    (tmp_path / "draft.csv").write_text("domain,seen\ndraft.example,2026-01-01\nsecond.example,2026-01-02\n")
-    enter(page, house)
-    page.goto(f"{house.url}/sources")
-    drop(page, tmp_path / "draft.csv")
-    page.get_by_role("button", name="Map", exact=True).click()
-    undo = page.get_by_role("button", name="Undo")
-    expect(undo).to_be_disabled()
-    page.get_by_label("Where value comes from").click()
-    page.get_by_role("option", name="A constant…").click()
-    expect(page.get_by_text("always “”")).to_be_visible()
-    page.reload()
-    expect(page.get_by_text("always “”")).to_be_visible()
-    expect(undo).to_be_enabled()
-    undo.click()
-    expect(page.get_by_text("always “”")).to_have_count(0)
-    expect(page.get_by_role("table", name="Output")).to_contain_text("draft.example")
-
-
 def test_signing_out_in_one_tab_ends_the_other(house: Served, page: Page) -> None:
     sign_in(page, house)
     other = page.context.new_page()
