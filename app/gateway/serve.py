@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from app.control import Control
 from app.gateway.application import TENANT_APP, create, heavy_imports
 from app.settings import Settings
 from app.supervisor import ROOT
+from app.worker import TURN
 from storage.control import installation
 
 # Streamlit's largest message; uvicorn's default of 16 MB would cut pages off.
@@ -81,6 +83,8 @@ def serve(settings: Settings, say: Callable[[str], None], *, tenant_app: str = T
     """Serve until told to stop. `say` prints a line: the address, and at first the set-up link."""
     # Streamlit looks for its configuration where it was started from.
     os.chdir(ROOT / "app")
+    # The event loop must not wait a whole turn of every script that runs.
+    sys.setswitchinterval(TURN)
     heavy_imports()
     gateway = create(settings, tenant_app=tenant_app)
     link = set_up_link(gateway.services.control)

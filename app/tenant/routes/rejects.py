@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache, partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -85,8 +86,10 @@ def causes(
     """Open rejects by cause, the largest first, each with why, examples, and fixes that were tried."""
     journal.note(desk, who, ActionKind.READ, "rejects.read")
     found = quarantine.causes(desk.store.cursor(), run=run, pipeline=pipeline)
+    standing = cache(partial(_standing, desk))
     return [
-        _cause(desk, each, run, pipeline, propose=propose and place < 20) for place, each in enumerate(found)
+        _cause(desk, each, run, pipeline, standing, propose=propose and place < 20)
+        for place, each in enumerate(found)
     ]
 
 
@@ -306,20 +309,28 @@ def _decoded(raw: bytes, encoding: str) -> tuple[str, bool]:
         return shown(raw).rstrip("\r\n"), False
 
 
-def _cause(desk: Desk, cause: Cause, run: int | None, pipeline_id: str | None, *, propose: bool) -> CauseView:
+def _cause(
+    desk: Desk,
+    cause: Cause,
+    run: int | None,
+    pipeline_id: str | None,
+    standing: Callable[[str], tuple[int, ...]],
+    *,
+    propose: bool,
+) -> CauseView:
     alike = quarantine.select(
         desk.store.cursor(), run=run, pipeline=pipeline_id, rule=cause.rule, field=cause.field,
         reason=cause.reason, limit=proposing.TRIED,
     )  # fmt: skip
     alike = [reject for reject in alike if reject.field == cause.field]
     marks = tuple((reject.id, reject.fixed) for reject in alike)
-    key = ("cause", cause, run, pipeline_id, propose, _standing(desk, alike), marks)
+    owner = alike[0].pipeline if alike else ""
+    key = ("cause", cause, run, pipeline_id, propose, standing(owner), marks)
     return desk.answers.once(key, lambda: _looked_at(desk, cause, alike, propose))
 
 
-def _standing(desk: Desk, alike: Sequence[Reject]) -> tuple[int, ...]:
-    """By what numbers of versions one sees that a fix is to be looked for anew."""
-    owner = alike[0].pipeline if alike else ""
+def _standing(desk: Desk, owner: str) -> tuple[int, ...]:
+    """By what numbers of versions one sees that fixes for a pipeline's rejects are to be looked for anew."""
     with desk.store.cursor() as cursor:
         found = [definitions.revision(cursor, "target"), definitions.revision(cursor, "pipeline", id=owner)]
         try:
