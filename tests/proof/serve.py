@@ -21,9 +21,9 @@ BATCH_ROWS = 2_000
 
 def small_batches() -> None:
     """Make this process read small chunks and commit small batches."""
-    limits = loading._limits
+    limits = loading.limits_of
     loading.CHUNK_BYTES = CHUNK_BYTES
-    loading._limits = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
+    loading.limits_of = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
 
 
 def create_app(grant: Grant) -> FastAPI:
