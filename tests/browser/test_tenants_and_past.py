@@ -1,4 +1,4 @@
-"""Tenants, deep links, models, keys, the audit log, rules, texts of pipelines and what leaves the store."""
+"""Tenants, deep links, models, keys, the audit log, texts of pipelines and what leaves the store."""
 
 from __future__ import annotations
 
@@ -125,28 +125,17 @@ def test_a_select_is_answered_and_anything_else_refused(
     expect(page.get_by_role("table", name="Result")).to_have_count(0)
 
 
-def test_a_rule_shows_how_many_rows_it_catches(house: Served, page: Page, complaints: list[str]) -> None:
-    goto(page, house, "mapping?pipeline=rows&field=confidence")
-    page.get_by_role("button", name="Add a rule").click()
-    page.get_by_label("It", exact=True).click()
-    page.get_by_role("option", name=re.compile("range|between", re.IGNORECASE)).first.click()
-    page.get_by_label(re.compile("^(Minimum|Least|Min|At least|From)", re.IGNORECASE)).first.fill("50")
-    page.get_by_label("Message", exact=True).fill("Too unsure")
-    page.get_by_role("button", name="Add the rule").click()
-    rules = page.get_by_role("table", name="Rules")
-    expect(rules.get_by_role("row", name=re.compile("Too unsure"))).to_contain_text("2")
-
-
 def test_a_pipeline_is_exported_as_yaml_and_imported_again(
     house: Served, page: Page, complaints: list[str]
 ) -> None:
     text = api(house, "GET", "/pipelines/rows/export?format=yaml").text
     goto(page, house, "mapping?pipeline=rows")
-    page.get_by_text("Versions, export and impact").click()
-    page.get_by_role("tab", name="As YAML and SQL").click()
+    page.get_by_role("button", name="More", exact=True).click()
+    page.get_by_role("button", name="Versions, export and impact").click()
+    page.get_by_role("tab", name="YAML and SQL").click()
     page.get_by_label("Import YAML").fill(text.replace("name: Rows", "name: Rows again", 1))
-    page.get_by_label("Import YAML").press("Control+Enter")
-    page.get_by_role("button", name="Import", exact=True).click()
+    page.get_by_label("Import YAML").press("Tab")
+    page.get_by_role("button", name="Import as a new version").click()
     expect(page.get_by_text(re.compile("^Imported Rows again"))).to_be_visible()
 
 
@@ -176,7 +165,10 @@ def test_the_audit_chain_is_verified(house: Served, page: Page, complaints: list
 
 def test_a_model_of_ones_own_is_defined(house: Served, page: Page, complaints: list[str]) -> None:
     goto(page, house, "settings?part=target-models")
-    page.get_by_text("Define a model of your own").click()
+    page.get_by_text("New target model").click()
+    page.get_by_label("Begin with", exact=True).click()
+    page.get_by_role("option", name="Rows", exact=True).click()
+    expect(page.get_by_text("Proposed from")).to_be_visible()
     page.get_by_label("Name", exact=True).fill("vendor-ticket")
     page.get_by_label("Title", exact=True).fill("Vendor ticket")
     page.get_by_label("Title", exact=True).press("Enter")
