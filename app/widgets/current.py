@@ -16,9 +16,13 @@ export default function () {
     const act = () => { acted = true; };
     for (const kind of ['pointerdown', 'keydown', 'drop']) addEventListener(kind, act, true);
     addEventListener('popstate', () => { acted = false; }, true);
+    // An address that only lacks its tenant, or gains it, is the one that stands there.
+    const split = url => { const at = new URL(url, location.href), tenant = at.searchParams.get('tenant'); at.searchParams.delete('tenant'); return [at.pathname + at.search, tenant]; };
+    const alike = url => { const [to, tenant] = split(url), [here, mine] = split(location.href); return to === here && (!tenant || !mine || tenant === mine); };
     history.pushState = function (state, title, url) {
-      const same = url && new URL(url, location.href).pathname === location.pathname, itself = same && !acted;
-      acted = false;
+      const given = url ?? location.href, here = alike(given);
+      const itself = here || (!acted && new URL(given, location.href).pathname === location.pathname);
+      if (!here) acted = false;
       return itself ? history.replaceState(state, title, url) : push.call(history, state, title, url);
     };
   }
