@@ -41,7 +41,7 @@ def offers(desk: Desk, read: Source, mappings: Sequence[Mapping], at: int, rows:
     mapping = mapping_at(mappings, at)
     model = targets(desk)[mapping.target]
     now = _tried(desk, read, mappings, at, rows)
-    records = [row.output for row in now.rows if not row.blocked]
+    records = [row.output for row in now.rows]
     found = propose(mapping, model, records, whole=now.whole)
     judged = judge(desk, read, mappings, at, [each.rule for each in found], rows)
     made = [RuleOffer(judged=j, why=each.why) for j, each in zip(judged.rules, found, strict=True)]

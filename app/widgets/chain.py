@@ -28,7 +28,7 @@ input:not([type=checkbox]), select, textarea { box-sizing: border-box; width: 10
 .acts { display: flex; gap: 12px; padding-left: 24px; flex-wrap: wrap; } .a { border: 0; background: none; padding: 0; color: var(--accent-text); font: 500 12px/20px var(--st-font); cursor: pointer; white-space: nowrap; } .a.wrap { white-space: normal; text-align: right; line-height: 16px; margin-left: auto; } .a:hover { text-decoration: underline; }
 .b { border: 1px solid var(--border); border-radius: 6px; background: var(--bg); color: var(--text); font: 500 12px/22px var(--st-font); padding: 0 8px; cursor: pointer; white-space: nowrap; } .b:hover { background: var(--bg-2); }
 button:focus-visible, input:focus-visible, select:focus-visible, textarea:focus-visible, [tabindex]:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; }
-.say { border-left: 3px solid var(--bad); background: var(--bad-soft); border-radius: 4px; padding: 4px 8px; margin: 6px 0; font-size: 12px; } .say.wait { border-color: var(--wait); background: var(--wait-soft); }
+.st .say { margin-left: 24px; } .say { border-left: 3px solid var(--bad); background: var(--bad-soft); border-radius: 4px; padding: 4px 8px; margin: 6px 0; font-size: 12px; } .say.wait { border-color: var(--wait); background: var(--wait-soft); }
 .foot { border-top: 1px solid var(--border); padding-top: 8px; }
 .pick { border: 1px solid var(--border); border-radius: 6px; margin-top: 8px; overflow: hidden; } .pick input { border: 0; border-bottom: 1px solid var(--border); border-radius: 0; margin: 0; } .pick ul { list-style: none; margin: 0; padding: 4px 0; max-height: 220px; overflow: auto; } .pick li { padding: 4px 8px; cursor: pointer; } .pick li.hd { cursor: default; color: var(--muted); font-size: 12px; padding-top: 6px; } .pick li[aria-selected=true] { background: var(--bg-3); } .pick li b { font-weight: 500; } .pick li .s { display: block; color: var(--muted); } .pick li .acc { color: var(--accent-text); }
 .sr { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -53,6 +53,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (!st.parts.length) v.append(el('i', '', 'empty text'));
     return v;
   };
+  const trouble = () => { const p = el('div', 'say' + (data.lacks.length ? ' wait' : ''), data.problem + ' '); p.setAttribute('role', 'alert'); if (data.pending) p.append(button('a', 'Put it back', 'back', () => { s.open = null; send('discard', {}); })); return p; };
   function field(place, i) {
     const k = 'o' + place + i.name, commit = v => send('option', { place, name: i.name, value: v });
     const hold = e => { e.dataset.k = k; e.dataset.was = e.value; if (i.help) e.title = i.help; if (data.lacks.includes(i.name) && place === data.open) e.setAttribute('aria-invalid', 'true');
@@ -69,12 +70,12 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function stage(st) {
     const open = s.open === st.place, row = el('div', 'row'), card = el('div', 'st' + (open ? ' open' : '')); card.setAttribute('role', 'listitem'); card.dataset.place = st.place;
     const grip = button('h', '', 'h' + st.place, () => 0, 'Move ' + st.title + ', step ' + (st.place + 1) + ' of ' + data.steps + '. Arrow keys move it, Delete removes it.'); grip.innerHTML = GRIP; grip.draggable = data.edit; grip.title = 'Drag to move; arrow keys, Delete';
-    grip.onkeydown = e => { const by = { ArrowUp: -1, ArrowDown: 1 }[e.key]; if (by && data.edit) { e.preventDefault(); const to = st.place + by; if (to >= 0 && to < data.steps) { s.focus = 'h' + to; send('move', { place: st.place, to }); } } else if (e.key === 'Delete' && data.edit) { e.preventDefault(); s.focus = 'add'; send('remove', { place: st.place }); } };
+    grip.onkeydown = e => { const by = { ArrowUp: -1, ArrowDown: 1 }[e.key]; if (by && data.edit) { e.preventDefault(); const to = st.place + by; if (to >= 0 && to < data.steps) { s.focus = 'h' + to; s.open = s.open === st.place ? to : s.open === to ? st.place : s.open; send('move', { place: st.place, to }); } } else if (e.key === 'Delete' && data.edit) { e.preventDefault(); s.focus = 'add'; send('remove', { place: st.place }); } };
     grip.ondragstart = e => { s.drag = st.place; e.dataTransfer.setData('text/plain', String(st.place)); e.dataTransfer.effectAllowed = 'move'; e.dataTransfer.setDragImage(card, 8, 8); card.classList.add('drag'); };
     grip.ondragend = () => { s.drag = null; box.querySelectorAll('.above,.below,.drag').forEach(c => c.classList.remove('above', 'below', 'drag')); };
     card.ondragover = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const r = card.getBoundingClientRect(), low = e.clientY > r.top + r.height / 2; card.classList.toggle('below', low); card.classList.toggle('above', !low); };
     card.ondragleave = () => card.classList.remove('above', 'below');
-    card.ondrop = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const low = card.classList.contains('below'), from = s.drag; let to = st.place + (low ? 1 : 0); if (to > from) to--; grip.ondragend(); if (to !== from) send('move', { place: from, to }); };
+    card.ondrop = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const low = card.classList.contains('below'), from = s.drag; let to = st.place + (low ? 1 : 0); if (to > from) to--; grip.ondragend(); if (to !== from) { s.open = null; send('move', { place: from, to }); } };
     const title = button('t cut', st.title, 't' + st.place, () => { s.open = open ? null : st.place; draw(); }); title.setAttribute('aria-expanded', String(open)); title.title = st.summary;
     row.append(grip, title, el('span', 'd cut', open ? '' : st.brief));
     if (st.fails) row.append(button('n bad', st.fails, 'x' + st.place, () => send('line', { line: st.failing }), st.fails + '; show a row that fails here')); else row.append(el('span', 'n', st.changes));
@@ -83,7 +84,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       if (!st.inputs.length) card.append(el('div', 's m', st.summary)).style;
       const f = el('div', 'f'); for (const i of st.inputs) f.append(field(st.place, i)); if (st.inputs.length) card.append(f); else card.lastChild.style.padding = '2px 0 4px 24px';
     }
-    card.append(value(st));
+    if (open && data.problem && data.open === st.place) card.append(trouble()); else if (!st.unknown) card.append(value(st));
     if (open && data.edit) card.append(el('div', 'acts', button('a', 'Duplicate', 'c' + st.place, () => send('copy', { place: st.place })), button('a', 'Remove', 'r' + st.place, () => { s.open = null; s.focus = 'add'; send('remove', { place: st.place }); }), button('a', 'Write as SQL', 'q' + st.place, () => { s.mode = 'sql'; send('upto', { place: st.place }); }, 'Write the steps up to here as SQL')));
     return card;
   }
@@ -94,9 +95,9 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       const words = s.find.toLowerCase().split(/\s+/).filter(Boolean), hit = t => words.every(w => t.toLowerCase().includes(w)); list.replaceChildren(); items = [];
       const add = (title, note, act, more, why) => { const li = el('li', '', el('b', '', title), why ? el('span', 's acc', ' ' + why) : null, el('span', 's', note)); li.setAttribute('role', 'option'); li.id = 'pick-' + items.length; const n = items.length; li.onmousedown = e => { e.preventDefault(); send(act, more); }; li.onmousemove = () => { if (s.at !== n) { s.at = n; mark(); } }; items.push({ li, run: () => send(act, more) }); list.append(li); };
       const head = t => { const h = el('li', 'hd', t); h.setAttribute('role', 'presentation'); list.append(h); };
-      const offers = data.offers.filter(o => hit(o.title + ' ' + o.why)); if (offers.length) { head('The values ask for'); offers.forEach(o => add(o.title, o.why, 'offer', { kind: o.kind, index: o.index }, o.does)); }
+      const offers = (data.offers || []).filter(o => hit(o.title + ' ' + o.why)); if (offers.length) { head('The values ask for'); offers.forEach(o => add(o.title, o.why, 'offer', { kind: o.kind, index: o.index }, o.does)); }
       let group = ''; for (const a of data.add.filter(a => hit(a.title + ' ' + a.summary + ' ' + a.step))) { if (a.group !== group) { group = a.group; head(group.charAt(0).toUpperCase() + group.slice(1)); } add(a.title, a.summary, 'add', { step: a.step }); }
-      if (!items.length) head('No step is called so.'); s.at = Math.min(s.at, Math.max(0, items.length - 1)); mark();
+      if (data.offers === null && !words.length) { const h = el('li', 'hd', 'Looking at the values…'); h.setAttribute('role', 'presentation'); list.prepend(h); } if (!items.length) head('No step is called so.'); s.at = Math.min(s.at, Math.max(0, items.length - 1)); mark();
     };
     const mark = () => items.forEach(({ li }, n) => { li.setAttribute('aria-selected', String(n === s.at)); if (n === s.at) { find.setAttribute('aria-activedescendant', li.id); li.scrollIntoView({ block: 'nearest' }); } });
     find.oninput = () => { s.find = find.value; s.at = 0; fill(); };
@@ -108,7 +109,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     const parts = [], seg = el('span', 'seg'); seg.setAttribute('role', 'group'); seg.setAttribute('aria-label', 'Written as');
     for (const [m, t] of [['steps', 'Steps'], ['sql', 'SQL']]) { const b = button('', t, 'm' + m, () => { s.mode = m; draw(); }); b.setAttribute('aria-pressed', String(s.mode === m)); seg.append(b); }
     parts.push(el('div', 'row top', el('span', 's m cut', data.says), el('span', 'sp'), seg));
-    if (data.problem) { const p = el('div', 'say' + (data.lacks.length ? ' wait' : ''), data.problem + ' '); p.setAttribute('role', 'alert'); if (data.pending) p.append(button('a', 'Put it back', 'back', () => send('discard', {}))); parts.push(p); }
+    if (data.problem && (data.open === null || s.open !== data.open || s.mode === 'sql')) parts.push(trouble());
     if (s.mode === 'sql') {
       const e = el('textarea', 'code'), take = () => { if (e.value.trim() && e.value !== e.dataset.was) { e.dataset.was = e.value; send('sql', { text: e.value }); } }; e.rows = Math.min(14, Math.max(5, Math.ceil(data.sql.length / 40))); e.value = data.sql; e.dataset.was = data.sql; e.dataset.k = 'sql'; e.spellcheck = false; e.setAttribute('aria-label', 'SQL of this field'); e.onkeydown = ev => { if (ev.key === 'Enter' && (ev.ctrlKey || ev.metaKey)) { ev.preventDefault(); take(); } };
       parts.push(e, el('div', 'row', el('span', 's m', data.origin === 'sql' ? 'Over source fields.' : 'What the steps do. Edited, it takes their place.'), el('span', 'sp'), button('b', 'Use this SQL', 'use', take)));
@@ -132,6 +133,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (k) { const back = box.querySelector('[data-k="' + CSS.escape(k) + '"]'); if (back && (s.want || at)) { back.focus({ preventScroll: true }); if (dirty && back.dataset.was !== undefined) { back.value = dirty[0]; if (back.setSelectionRange) back.setSelectionRange(dirty[1], dirty[1]); } } }
   }
   draw();
+  // What could come next is asked for once the chain stands, so that nothing waits for it.
+  clearTimeout(s.asking); if (data.offers === null) s.asking = setTimeout(() => send('ask', {}), 120);
 }
 """
 _chain = st.components.v2.component("spire_chain", html=HTML, css=CSS, js=JS)

@@ -48,8 +48,9 @@ class _Editor:
         self, edited: Draft, field: Any, catalogue: Data, sources: list[str], mapped: Data, line: int | None
     ) -> None:
         self.edited, self.field, self.catalogue, self.sources = edited, field, catalogue, sources
-        self.client, self.line, self.kept = access.client(), line, mapped
         self.key = f"chain-{edited.now['subject']}-{edited.now['at']}-{field.name}"
+        self.client, self.kept = access.client(), mapped
+        self.line = line or st.session_state.get(f"{self.key}-line")
         # What was tried and cannot be kept yet stands beside the draft, until it is mended or put back.
         tried = st.session_state.get(f"{self.key}-tried")
         self.tried = tried if tried and tried["base"] == mapped else None
@@ -57,13 +58,17 @@ class _Editor:
 
     def draw(self) -> None:
         trace = followed(self.client, self.edited, self.field.name, self.line)
-        offers = offered(self.client, self.edited, self.field.name) if self.tried is None else None
-        chain.draw(self._data(trace, offers), key=self.key, acted=self._acted)
+        if not isinstance(trace, SpireError) and trace.line is not None:
+            # The row shown stays the same while its steps change.
+            st.session_state[f"{self.key}-line"] = trace.line
+        asked = st.session_state.get(f"{self.key}-asked") == self.mapped
+        offers = offered(self.client, self.edited, self.field.name) if asked and self.tried is None else None
+        chain.draw(self._data(trace, offers, asked), key=self.key, acted=self._acted)
         place = st.session_state.get(f"{self.key}-values")
         if place is not None:
             value_map(self.client, self.edited, self.field, place, f"{self.key}-values")
 
-    def _data(self, trace: Any, offers: Any) -> Data:
+    def _data(self, trace: Any, offers: Any, asked: bool) -> Data:
         problem, lacks, at = "", [], None
         if self.tried:
             problem, lacks, at = self.tried["problem"], self.tried["lacks"], self.tried["place"]
@@ -91,36 +96,44 @@ class _Editor:
                 {"step": s.name, "title": s.title, "summary": s.summary, "group": s.group}
                 for s in sorted(self.catalogue.values(), key=lambda s: s.group)
             ],
-            "offers": _offers(offers),
+            # None is asked for by the component, once it stands.
+            "offers": _offers(offers) if asked or self.tried or found is None else None,
             "repair": _repair(offers),
         }  # fmt: skip
 
     def _stages(self, trace: Any) -> list[Data]:
-        steps = self.mapped.get("steps", [])
-        same = trace is not None and self.tried is None and len(trace.stages) == len(steps) + 2
-        shown = [_stage(s, s.title, None) for s in trace.stages[:1]] if same else []
-        before = trace.stages[0].value if same else None
+        """The value as it came, after each step, and as stored; what is not kept yet has no values."""
+        steps, kept = self.mapped.get("steps", []), self.kept.get("steps", [])
+        if trace is None:
+            known = -1
+        elif self.tried is None:
+            known = len(steps)
+        else:
+            pairs = zip(steps, kept, strict=False)
+            known = next(
+                (n for n, (step, old) in enumerate(pairs) if step != old), min(len(steps), len(kept))
+            )
+        shown = [_stage(trace.stages[0], trace.stages[0].title, None)] if trace is not None else []
+        before = trace.stages[0].value if trace is not None else None
+        choices = _choices_of(self.client, self.sources)
         for place, step in enumerate(steps):
             entry = self.catalogue.get(step["step"])
-            stage = trace.stages[place + 1] if same else None
+            stage = trace.stages[place + 1] if place < known else None
             given = step.get("options", {})
-            known = _choices_of(self.client, self.sources)
             shown.append(
                 _stage(stage, entry.title if entry else step["step"], before)
                 | {
                     "place": place,
                     "summary": entry.summary if entry else "",
                     "brief": _brief(given),
-                    "inputs": options.inputs(entry.options, given, known) if entry else [],
+                    "inputs": options.inputs(entry.options, given, choices) if entry else [],
                 }
             )
             before = stage.value if stage else None
-        if same:
+        if trace is not None and self.tried is None:
             last = trace.stages[-1]
-            shown.append(
-                _stage(last, f"Stored {last.detail}", before)
-                | {"shown": bool(last.changes or last.fails or not steps)}
-            )
+            notable = bool(last.changes or last.fails or not steps)
+            shown.append(_stage(last, f"Stored {last.detail}", before) | {"shown": notable})
         return shown
 
     def _broken(self, trace: Any) -> list[Data]:
@@ -173,6 +186,8 @@ class _Editor:
                 st.session_state[f"{self.key}-values"] = place
             case "line":
                 st.query_params["line"] = str(told["line"])
+            case "ask":
+                st.session_state[f"{self.key}-asked"] = self.mapped
             case "discard":
                 st.session_state.pop(f"{self.key}-tried", None)
 
@@ -301,7 +316,7 @@ def _stage(stage: Any, title: str, before: str | None) -> Data:
         "parts": [],
     }
     if stage is None:
-        return {**found, "value": "", "parts": [("…", False)]}
+        return {**found, "unknown": True}
     return {
         **found,
         "value": stage.value,
@@ -372,23 +387,32 @@ def _text(value: Any) -> str:
 
 
 def _unmapped(edited: Draft, field: Any, told: Data) -> None:
+    """What is suggested for a field that nothing is mapped onto, and other ways to begin."""
     kind = f", {field.kind or field.vocabulary}" if field.kind or field.vocabulary else ""
     need = ", required" if field.required else ""
-    st.html(
-        f'<div class="s m">{escape(field.type)}{escape(kind)}{need}. {escape(field.description or "")}</div>'
-    )
-    if told.get("best") and not told.get("choices"):
-        best = told["best"]
+    about = f" {field.description}" if field.description else ""
+    st.html(f'<div class="s m">Stored as {escape(field.type)}{escape(kind)}{need}.{escape(about)}</div>')
+    best = None if told.get("choices") else told.get("best")
+    if best:
         reasons = "; ".join(str(reason) for reason in best.get("reasons", []))
-        st.html(f'<div><b>{escape(best["source"])}</b> fits by {best["score"]} %. <span class="m">{escape(reasons)}</span></div>')  # fmt: skip
-        st.button("Accept", key=f"take-{field.name}", on_click=access.attempt, args=(drafting.accept, edited, [field.name]))  # fmt: skip
+        st.html(
+            f"<div><b>{escape(best['source'])}</b> suggested, {best['score']} %</div>"
+            f'<div class="s m">{escape(reasons[:1].upper() + reasons[1:])}</div>'
+        )
     elif not told.get("choices"):
         st.html('<div class="m">Not mapped. Choose a source field for it, or begin with:</div>')
     row = st.container(horizontal=True, gap="small")
+    if best:
+        row.button(
+            "Accept",
+            key=f"take-{field.name}",
+            on_click=access.attempt,
+            args=(drafting.accept, edited, [field.name]),
+        )
     for label, origin in (("A constant", CONSTANT), ("SQL", SQL)):
         row.button(
-            label, key=f"origin-{field.name}-{label}", on_click=access.attempt,
-            args=(drafting.set_origin, edited, field.name, origin),
+            label, key=f"origin-{field.name}-{label}", type="tertiary" if best else "secondary",
+            on_click=access.attempt, args=(drafting.set_origin, edited, field.name, origin),
         )  # fmt: skip
 
 

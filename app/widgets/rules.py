@@ -24,7 +24,7 @@ button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px s
 """
 JS = r"""
 export default function ({ data, parentElement: root, setTriggerValue }) {
-  const box = root.querySelector('.rules'), s = box.s || (box.s = { open: null, offers: false, n: 0 }), told = JSON.stringify(data); if (s.told === told) return; s.told = told;
+  const box = root.querySelector('.rules'), s = box.s || (box.s = { open: null, n: 0 }), told = JSON.stringify(data); if (s.told === told) return; s.told = told;
   if (data.trying) s.open = 'new'; else if (s.open === 'new') s.open = null;
   const el = (tag, cls, ...kids) => { const e = document.createElement(tag); if (cls) e.className = cls; for (const k of kids) if (k !== null && k !== undefined) e.append(k); return e; };
   const send = (act, more) => setTriggerValue('acted', { act, n: ++s.n + Date.now(), ...more });
@@ -45,8 +45,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       if (open) { card.append(...editor(r)); card.append(el('div', 'acts', button('a', 'Remove', 'rm' + r.id, () => { s.open = null; s.focus = 'add'; send('remove', { id: r.id }); }, 'Remove the rule: ' + r.says))); } parts.push(card); });
     if (!data.rules.length && !data.trying) parts.push(el('div', 'm s', data.none));
     if (data.trying) { const r = data.trying, card = el('div', 'r open', ...editor(r)), row = el('div', 'acts'); const add = button('b', 'Add the rule', 'keep', () => send('keep', {})); if (r.problem) { add.disabled = true; add.title = r.problem; add.style.color = 'var(--muted)'; } row.append(add, button('a', 'Leave it', 'leave', () => { s.focus = 'add'; send('leave', {}); })); card.append(row); parts.push(card); }
-    else if (data.edit) { const more = data.offers.length ? button('a', (s.offers ? 'Hide ' : '') + data.offers.length + ' suggested', 'offers', () => { s.offers = !s.offers; draw(); }) : null; if (more) more.setAttribute('aria-expanded', String(s.offers)); const foot = el('div', 'row', button('b', '+ Add rule', 'add', () => send('new', {})), el('span', 'sp'), more); foot.style.paddingTop = '8px'; parts.push(foot); }
-    if (s.offers && !data.trying) { parts.push(el('div', 'hd', data.spoken)); data.offers.forEach((o, i) => parts.push(el('div', 'r', el('div', 'row', el('span', '', o.says), el('span', 'sp'), button('a', 'Try', 'o' + i, () => send('offer', { index: i }), 'Try: ' + o.says)), el('div', 's m', o.why + '; ', el('span', o.caught ? 'bad' : '', o.would))))); }
+    else if (data.edit) { const more = button('a', data.offers ? 'Hide suggestions' : 'Suggest rules', 'offers', () => send('suggest', { on: !data.offers })); more.setAttribute('aria-expanded', String(!!data.offers)); const foot = el('div', 'row', button('b', '+ Add rule', 'add', () => send('new', {})), el('span', 'sp'), more); foot.style.paddingTop = '8px'; parts.push(foot); }
+    if (data.offers && !data.trying) { parts.push(el('div', 'hd', data.spoken)); if (!data.offers.length) parts.push(el('div', 'm s', 'None beyond the rules there are.')); data.offers.forEach((o, i) => parts.push(el('div', 'r', el('div', 'row', el('span', '', o.says), el('span', 'sp'), button('a', 'Try', 'o' + i, () => send('offer', { index: o.index }), 'Try: ' + o.says)), el('div', 's m', o.why + '; ', el('span', o.caught ? 'bad' : '', o.would))))); }
     box.replaceChildren(...parts);
     if (k) { const back = [...box.querySelectorAll('[data-k]')].find(e => e.dataset.k === k); if (back) back.focus({ preventScroll: true }); }
   }
@@ -82,7 +82,9 @@ class _Rules:
         self.operators = {o.name: o for o in self._asked("operators", self.client.operators)}
         tried = [*self.kept, *([self.new] if self.new else [])]
         judged = self._judged(tried)
-        offers = self._asked("rule-offers", self._offers) if self._runs() else None
+        # Suggestions are worked out for those who ask for them.
+        asked = bool(st.session_state.get(f"{self.key}-suggest")) and self._runs()
+        offers = self._asked("rule-offers", self._offers) if asked else None
         mine = [r for r in self.kept if self.selected in _fields(r)]
         ordered = [*mine, *(r for r in self.kept if r not in mine)]
         data = {
@@ -92,12 +94,11 @@ class _Rules:
             "fields": [f.name for f in self.target.fields],
             "severities": [[name, word] for name, word in SEVERITY.items()],
             "offers": [
-                {
-                    "says": o.judged.says, "why": o.why, "caught": o.judged.caught,
-                    "would": _would(o.judged),
-                }
-                for o in (offers.offers if offers else [])
-            ],
+                {"index": n, "says": o.judged.says, "why": o.why, "caught": o.judged.caught, "would": _would(o.judged)}
+                for n, o in sorted(enumerate(offers.offers), key=lambda pair: pair[1].judged.rule.field != self.selected)
+            ]
+            if offers
+            else None,
             "spoken": f"The values speak for these; {offers.extent}" if offers else "",
             "edit": access.may(Permission.WORK),
             "none": "Types, kinds and required fields are checked anyway.",
@@ -211,6 +212,8 @@ class _Rules:
             case "offer":
                 rule = offers.offers[told["index"]].judged.rule.model_dump(mode="json", exclude_defaults=True)
                 st.session_state[held] = {**rule, "id": self._id(rule)}
+            case "suggest":
+                st.session_state[f"{self.key}-suggest"] = told["on"]
             case "leave":
                 st.session_state.pop(held, None)
             case "keep" if self.new is not None:

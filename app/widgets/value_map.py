@@ -14,7 +14,7 @@ from app.widgets.drafts import Draft
 HTML = """<div class="vm"></div>"""
 CSS = """
 .vm { font: 400 13px/18px var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; } .row { display: flex; align-items: center; gap: 8px; } .sp { flex: 1; } .m { color: var(--muted); } .s { font-size: 12px; }
-h3 { font: 600 13px/20px var(--st-font); margin: 12px 0 4px; } .scroll { max-height: 300px; overflow: auto; border: 1px solid var(--border); border-radius: 6px; }
+h3 { font: 600 13px/20px var(--st-font); margin: 0; } .row { margin: 12px 0 6px; } .scroll { max-height: 300px; overflow: auto; border: 1px solid var(--border); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; } th { position: sticky; top: 0; z-index: 1; background: var(--bg-2); font: 500 12px/28px var(--st-font); color: var(--muted); text-align: left; padding: 0 8px; border-bottom: 1px solid var(--border); } td { padding: 3px 8px; border-bottom: 1px solid var(--border); } tr:last-child td { border-bottom: 0; } .n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; width: 64px; } td.v { overflow-wrap: anywhere; } .new td.v { font-weight: 600; }
 input { box-sizing: border-box; width: 100%; height: 28px; border: 1px solid var(--border-2); border-radius: 6px; background: var(--bg); color: var(--text); font: inherit; padding: 0 8px; } input::placeholder { color: var(--muted); opacity: 1; } input.find { width: 220px; }
 .c { padding: 6px 8px; border-bottom: 1px solid var(--border); display: grid; grid-template-columns: minmax(0, 1fr) 200px auto; gap: 4px 12px; align-items: center; } .c:last-child { border: 0; } .c .chips { display: flex; flex-wrap: wrap; gap: 4px; } .chip { border-radius: 4px; background: var(--bg-3); padding: 0 6px; font-size: 12px; line-height: 20px; overflow-wrap: anywhere; }
@@ -85,7 +85,7 @@ def _editor(client: Client, edited: Draft, field: Any, place: int, key: str) -> 
     names = ["", *sorted(vocabularies)]
     chosen = row.selectbox(
         "Words on offer", names, index=names.index(own) if own in names else 0, key=f"{key}-vocabulary",
-        format_func=lambda name: name or "those used here",
+        format_func=lambda name: name or "those used here", width=300,
     )  # fmt: skip
     used = {str(v) for v in (given.get("values") or {}).values() if v}
     data = {
