@@ -64,6 +64,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
 _output = st.components.v2.component("spire_output", html=HTML, css=CSS, js=JS)
 
 Chosen = tuple[str, int]
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(?:\.\d+)?(?:\+00:00|Z)")
 _RUN = re.compile(r"(.)\1+")
 # A shape that so small a share of the rows has is worth a look.
 RARE = 0.05
@@ -237,7 +238,7 @@ def _row(
 def _cell(row: Any, name: str, origin: Any, reason: str | None) -> list[str]:
     """A cell: what it says, the original beneath where it differs, how it is drawn, and all of it on hover."""
     before = text_of(row.source.get(origin)) if origin else ""
-    after = text_of(row.values.get(name))
+    after = _short(text_of(row.values.get(name)))
     if row.outcome == "filtered":
         return [before or "no value", "", "no", before]
     if reason:
@@ -249,10 +250,20 @@ def _cell(row: Any, name: str, origin: Any, reason: str | None) -> list[str]:
     return [after, "", "", after]
 
 
+def _short(text: str) -> str:
+    """A moment without what is nothing: no time at midnight, no seconds at the full minute. All are UTC."""
+    moment = _MOMENT.fullmatch(text)
+    if moment is None:
+        return text
+    day, time, seconds = moment.groups()
+    seconds = "" if seconds in (None, ":00") else seconds
+    return day if time == "00:00" and not seconds else f"{day} {time}{seconds}"
+
+
 def _guess(row: Any, guess: Any, name: str, source: str) -> list[str]:
     """A cell of a suggestion: the value it would have."""
     before = text_of(row.source.get(source))
-    after = text_of(guess.values.get(name)) if guess is not None else ""
+    after = _short(text_of(guess.values.get(name))) if guess is not None else ""
     if not after:
         return ["no value", before, "no", before]
     return [after, before if before != after else "", "sg", f"suggested from {source}: {before} → {after}"]
