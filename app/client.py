@@ -219,6 +219,9 @@ class Client:
         """One source of several uploaded ones with the same fields, in their place."""
         return self.post("/sources/join", SourceView, {"sources": list(ids), "name": name})
 
+    def check_connection(self, connector: str, config: Any) -> CheckResult:
+        return self.post(f"/connectors/{connector}/check", CheckResult, {"config": config})
+
     def check_source(self, id: str) -> CheckResult:
         return self.post(f"/sources/{id}/check", CheckResult)
 

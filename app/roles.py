@@ -175,6 +175,7 @@ TABLE: tuple[Entry, ...] = (
         POST               /sources/join
         PATCH              /sources/{id}
         POST               /sources/{id}/check
+        POST               /connectors/{name}/check
         POST               /suggest
         POST               /preview
         POST               /trace

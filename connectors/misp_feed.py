@@ -42,7 +42,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="Address of the feed: the folder of its manifest.json.", max_length=4000)
+    url: str = Field(
+        title="Address", description="Address of the feed: the folder of its manifest.json.", max_length=4000
+    )
     header: str = Field(
         default="", description="Name of a header to send, such as Authorization.", pattern=r"^[\w-]*$"
     )

@@ -54,24 +54,36 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     host: str = Field(description="Name or address of one server.", min_length=1, max_length=255)
-    port: int = Field(default=27017, ge=1, le=65535, description="Port of the server.")
+    port: int = Field(
+        json_schema_extra={"further": True}, default=27017, ge=1, le=65535, description="Port of the server."
+    )
     database: str = Field(description="Name of the database.", min_length=1, max_length=63)
     collection: str = Field(description="Name of the collection.", min_length=1, max_length=255)
     username: str = Field(default="", description="Account to read with; one that may only read is best.")
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
-    auth_database: str = Field(default="admin", description="Database that knows the account.")
+    auth_database: str = Field(
+        json_schema_extra={"further": True}, default="admin", description="Database that knows the account."
+    )
     tls: Literal["verify-full", "require", "disable"] = Field(
+        title="TLS",
         default="verify-full",
         description="verify-full proves who the server is; require encrypts only; disable does neither.",
     )
     authority: str = Field(
-        default="", description="Certificate of the authority to trust (PEM), where it is a private one."
+        json_schema_extra={"further": True, "lines": 4},
+        default="",
+        description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
     certificate: SecretStr = Field(
-        default=SecretStr(""), description="Our certificate and its key (PEM), where the server asks for one."
+        json_schema_extra={"further": True, "lines": 4},
+        default=SecretStr(""),
+        description="Our certificate and its key (PEM), where the server asks for one.",
     )
     filter: str = Field(
-        default="", description="Which documents, as Extended JSON; none means all.", max_length=20_000
+        json_schema_extra={"lines": 4},
+        default="",
+        description="Which documents, as Extended JSON; none means all.",
+        max_length=20_000,
     )
     fields: list[str] = Field(default=[], description="Fields to read; none means all of them.")
     cursor: str = Field(
@@ -80,6 +92,7 @@ class Config(BaseModel):
         max_length=200,
     )
     overlap: float = Field(
+        json_schema_extra={"further": True},
         default=300.0,
         ge=0,
         description="How far before the last value to read again: seconds for times, units for numbers.",

@@ -58,22 +58,34 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     host: str = Field(description="Name or address of the server.", min_length=1, max_length=255)
-    port: int = Field(default=5432, ge=1, le=65535, description="Port of the server.")
+    port: int = Field(
+        json_schema_extra={"further": True}, default=5432, ge=1, le=65535, description="Port of the server."
+    )
     database: str = Field(description="Name of the database.", min_length=1, max_length=63)
     username: str = Field(description="Account to read with; one that may only read is best.", min_length=1)
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
     tls: Literal["verify-full", "require", "disable"] = Field(
+        title="TLS",
         default="verify-full",
         description="verify-full proves who the server is; require encrypts only; disable does neither.",
     )
     authority: str = Field(
-        default="", description="Certificate of the authority to trust (PEM), where it is a private one."
+        json_schema_extra={"further": True, "lines": 4},
+        default="",
+        description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
     certificate: SecretStr = Field(
-        default=SecretStr(""), description="Our certificate and its key (PEM), where the server asks for one."
+        json_schema_extra={"further": True, "lines": 4},
+        default=SecretStr(""),
+        description="Our certificate and its key (PEM), where the server asks for one.",
     )
     table: str = Field(default="", description="Table or view, such as public.indicators.", max_length=200)
-    query: str = Field(default="", description="A SELECT, in place of a table.", max_length=20_000)
+    query: str = Field(
+        json_schema_extra={"lines": 4},
+        default="",
+        description="A SELECT, in place of a table.",
+        max_length=20_000,
+    )
     columns: list[str] = Field(default=[], description="Columns to read; none means all of them.")
     cursor: str = Field(
         default="",
@@ -81,6 +93,7 @@ class Config(BaseModel):
         max_length=63,
     )
     overlap: float = Field(
+        json_schema_extra={"further": True},
         default=300.0,
         ge=0,
         description="How far before the last value to read again: seconds for times, units for numbers.",

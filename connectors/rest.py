@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
 import httpx
 import orjson
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from connectors.addresses import checked
 from connectors.registry import Reach, connector
@@ -39,13 +39,15 @@ class Unfollowable(Stop):
     """The interface says there is more and gives no way to it, so what it has beyond is not taken for read."""
 
 
-@connector("rest", title="REST interface", summary="Records of a web interface that answers in JSON")
-class Config(SigningIn):
-    """What to ask, how to sign in, where the records are, and how pages and news are asked for."""
+class Asked(BaseModel):
+    """What is asked, where the records are, and how pages and news are asked for."""
 
-    url: str = Field(description="Address to ask, with fixed parameters.", max_length=4000)
+    url: str = Field(title="Address", description="Address to ask, with fixed parameters.", max_length=4000)
     body: str = Field(
-        default="", description="JSON to post; none means that it is asked by GET.", max_length=20_000
+        json_schema_extra={"lines": 4},
+        default="",
+        description="JSON to post; none means that it is asked by GET.",
+        max_length=20_000,
     )
     records: str = Field(
         default="",
@@ -57,7 +59,9 @@ class Config(SigningIn):
         description="How pages follow: by number, by offset, by a mark or an address in the answer, by Link header.",
     )
     page_name: str = Field(default="page", description="Parameter that carries number, offset or mark.")
-    first_page: int = Field(default=1, ge=0, description="Number of the first page.")
+    first_page: int = Field(
+        json_schema_extra={"further": True}, default=1, ge=0, description="Number of the first page."
+    )
     size_name: str = Field(default="", description="Parameter that carries the page size.")
     size: int = Field(default=100, ge=1, le=100_000, description="Page size to ask for.")
     next_path: str = Field(
@@ -68,28 +72,47 @@ class Config(SigningIn):
         default="", description="Field of a record that says when it was changed, such as modified."
     )
     since_form: Literal["iso", "date", "epoch", "plain"] = Field(
-        default="iso", description="How the parameter is written."
+        json_schema_extra={"further": True}, default="iso", description="How the parameter is written."
     )
     since_wrap: str = Field(
+        json_schema_extra={"further": True},
         default="{}",
         description="How it stands in the parameter, such as >={}.",
         pattern=r"^[^{}]*\{\}[^{}]*$",
     )
     until_name: str = Field(
-        default="", description="Parameter for the end of the time asked for, where one is demanded."
+        json_schema_extra={"further": True},
+        default="",
+        description="Parameter for the end of the time asked for, where one is demanded.",
     )
     window_days: int = Field(
-        default=0, ge=0, le=3660, description="Most days that may be asked for at once; 0 for no limit."
+        json_schema_extra={"further": True},
+        default=0,
+        ge=0,
+        le=3660,
+        description="Most days that may be asked for at once; 0 for no limit.",
     )
-    since_first: str = Field(default="", description="Where the first run begins; none: it asks for all.")
+    since_first: str = Field(
+        json_schema_extra={"further": True},
+        default="",
+        description="Where the first run begins; none: it asks for all.",
+    )
     overlap: float = Field(
-        default=300.0, ge=0, description="Seconds (or units) before the last value to ask again."
+        json_schema_extra={"further": True},
+        default=300.0,
+        ge=0,
+        description="Seconds (or units) before the last value to ask again.",
     )
 
     @field_validator("url")
     @classmethod
     def _address(cls, value: str) -> str:
         return web_address(value)
+
+
+@connector("rest", title="REST interface", summary="Records of a web interface that answers in JSON")
+class Config(SigningIn, Asked):
+    """What to ask, and how to sign in."""
 
     @model_validator(mode="after")
     def _whole(self) -> Config:

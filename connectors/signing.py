@@ -28,24 +28,48 @@ class SigningIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    headers: dict[str, str] = Field(default={}, description="Further headers to send; no secrets.")
+    headers: dict[str, str] = Field(
+        json_schema_extra={"further": True}, default={}, description="Further headers to send; no secrets."
+    )
     auth: Literal["none", "basic", "bearer", "header", "query", "oauth2"] = Field(
-        default="none", description="How to sign in."
+        title="Sign in by", default="none", description="How to sign in."
     )
     username: str = Field(default="", description="Account or client id.")
     secret: SecretStr = Field(default=SecretStr(""), description="Password, token, key or client secret.")
     name: str = Field(
-        default="", description="Header or parameter that carries the key.", pattern=r"^[\w.-]*$"
+        title="Header or parameter",
+        default="",
+        description="Header or parameter that carries the key.",
+        pattern=r"^[\w.-]*$",
     )
-    token_url: str = Field(default="", description="Address that gives tokens (OAuth 2.0).", max_length=4000)
-    scope: str = Field(default="", description="Scope to ask for (OAuth 2.0).", max_length=1000)
+    token_url: str = Field(
+        json_schema_extra={"further": True},
+        default="",
+        description="Address that gives tokens (OAuth 2.0).",
+        max_length=4000,
+    )
+    scope: str = Field(
+        json_schema_extra={"further": True},
+        default="",
+        description="Scope to ask for (OAuth 2.0).",
+        max_length=1000,
+    )
     certificate: SecretStr = Field(
-        default=SecretStr(""), description="Our certificate and its key (PEM), where the server asks for one."
+        json_schema_extra={"further": True, "lines": 4},
+        default=SecretStr(""),
+        description="Our certificate and its key (PEM), where the server asks for one.",
     )
     authority: str = Field(
-        default="", description="Certificate of the authority to trust (PEM), where it is a private one."
+        json_schema_extra={"further": True, "lines": 4},
+        default="",
+        description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
-    per_minute: int = Field(default=0, ge=0, description="Most requests a minute; 0 for no limit of ours.")
+    per_minute: int = Field(
+        json_schema_extra={"further": True},
+        default=0,
+        ge=0,
+        description="Most requests a minute; 0 for no limit of ours.",
+    )
 
     @field_validator("token_url")
     @classmethod

@@ -63,32 +63,55 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: str = Field(
-        description="Address of the server, its discovery document or one API root.", max_length=4000
+        title="Address",
+        description="Address of the server, its discovery document or one API root.",
+        max_length=4000,
     )
     collections: list[str] = Field(
         default=[], description="Ids, aliases or titles of collections; none means all that may be read."
     )
-    version: Literal["auto", "2.1", "2.0"] = Field(default="auto", description="Version of TAXII to speak.")
+    version: Literal["auto", "2.1", "2.0"] = Field(
+        json_schema_extra={"further": True}, default="auto", description="Version of TAXII to speak."
+    )
     username: str = Field(default="", description="Account, where the server asks for one.")
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
     token: SecretStr = Field(
         default=SecretStr(""), description="A token or API key, where the server takes one instead."
     )
     token_header: str = Field(
-        default="Authorization", description="Header that carries the token.", pattern=r"^[\w-]+$"
+        json_schema_extra={"further": True},
+        default="Authorization",
+        description="Header that carries the token.",
+        pattern=r"^[\w-]+$",
     )
     certificate: SecretStr = Field(
-        default=SecretStr(""), description="Our certificate and its key (PEM), where the server asks for one."
+        json_schema_extra={"further": True, "lines": 4},
+        default=SecretStr(""),
+        description="Our certificate and its key (PEM), where the server asks for one.",
     )
     authority: str = Field(
-        default="", description="Certificate of the authority to trust (PEM), where it is a private one."
+        json_schema_extra={"further": True, "lines": 4},
+        default="",
+        description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
     since: datetime | None = Field(
-        default=None, description="Read only what was added after this time; none means everything."
+        title="Begin at",
+        default=None,
+        description="Read only what was added after this time; none means everything.",
     )
-    page_size: int = Field(default=1000, ge=1, le=50_000, description="Objects to ask for at a time.")
+    page_size: int = Field(
+        json_schema_extra={"further": True},
+        default=1000,
+        ge=1,
+        le=50_000,
+        description="Objects to ask for at a time.",
+    )
     overlap: float = Field(
-        default=60.0, ge=0, le=86_400, description="Seconds before the last round's end to read again."
+        json_schema_extra={"further": True},
+        default=60.0,
+        ge=0,
+        le=86_400,
+        description="Seconds before the last round's end to read again.",
     )
 
     @field_validator("url")

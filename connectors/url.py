@@ -24,13 +24,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="The file's address, http or https.", max_length=4000)
+    url: str = Field(title="Address", description="The file's address, http or https.", max_length=4000)
     header: str = Field(
         default="", description="Name of a header to send, such as Authorization.", pattern=r"^[\w-]*$"
     )
     secret: SecretStr = Field(default=SecretStr(""), description="The header's value; kept as a credential.")
-    size_limit: int = Field(default=10 << 30, gt=0, description="Most bytes to take.")
-    time_limit: float = Field(default=3600.0, gt=0, description="Most seconds to take.")
+    size_limit: int = Field(
+        json_schema_extra={"further": True}, default=10 << 30, gt=0, description="Most bytes to take."
+    )
+    time_limit: float = Field(
+        json_schema_extra={"further": True}, default=3600.0, gt=0, description="Most seconds to take."
+    )
 
     @field_validator("url")
     @classmethod

@@ -12,9 +12,10 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, columns, dialect, frame, words
+from app.widgets.connecting import connecting, offers, stages
 from app.widgets.dropzone import dropzone
 from app.widgets.grid import grid
-from app.widgets.intake import NAMES, bring_more, brought, connector_form, intake
+from app.widgets.intake import NAMES, bring_more, brought, intake
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import run_source, why_not_run
 
@@ -24,20 +25,18 @@ PAGE = 100
 
 def overview(client: Client) -> None:
     found = client.sources()
-    frame.head(
+    actions = frame.head(
         "Sources",
         f"{words.count(len(found), 'source')}. A source is a place payloads come from and how they are read.",
     )
+    if actions.button("Connect a server or a feed"):
+        frame.go("sources", new="any")
     brought(client)
     if not found:
         intake(client, key="sources")
     else:
         bring_more(client, key="sources")
         listed(client, found)
-    with st.expander(
-        "Another connector: a watched folder, an address with a header, a server", expanded=False
-    ):
-        connector_form(client, key="other")
 
 
 def listed(client: Client, found: list[Any]) -> None:
@@ -250,25 +249,7 @@ def connection(client: Client, source: Any) -> None:
     found = st.session_state.get(key)
     if found is None:
         return
-    rows = [
-        Row(
-            str(at),
-            [
-                cell(stage.name[:1].upper() + stage.name[1:], tone="b"),
-                cell("Holds", chip="ok") if stage.ok else cell("Fails", chip="bad"),
-                cell(stage.detail, sub=stage.action, wrap=True),
-            ],
-            go=False,
-        )
-        for at, stage in enumerate(found.stages)
-    ]
-    with frame.panel(
-        "The connection, stage by stage",
-        "all hold" if found.ok else "it stops where a stage fails",
-        key="check",
-        flush=True,
-    ):
-        listing("Connection", [Column("Stage"), Column("Result"), Column("What was seen, what to do")], rows, key="check-list")  # fmt: skip
+    stages(found)
 
 
 def more(client: Client, source: Any, view: Any) -> None:
@@ -294,9 +275,13 @@ def more(client: Client, source: Any, view: Any) -> None:
 
 def page() -> None:
     client = access.client()
-    wanted = frame.asked("source")
+    wanted, new = frame.asked("source"), frame.asked("new")
     if wanted:
         detail(client, wanted)
+    elif new == "any":
+        offers(client)
+    elif new:
+        connecting(client, new)
     else:
         overview(client)
 

@@ -45,8 +45,10 @@ def replay(desk: Desk, ids: Sequence[int], *, by: str) -> int:
     (pipeline_id,) = pipelines
     definition = definitions.get(cursor, "pipeline", pipeline_id)
     body = {"rejects": len(rejects), "runs": sorted({r.run for r in rejects})}
-    number = runs.begin(desk.store, pipeline_id, definition.version, "replay", body, by, desk.now())
-    go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
+    # Marked as working before it is in the books, as a load is.
+    with desk.working():
+        number = runs.begin(desk.store, pipeline_id, definition.version, "replay", body, by, desk.now())
+        go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
     return number
 
 

@@ -12,16 +12,45 @@ FROM_FIELDS = {"kind_field", "within"}
 
 
 def form(
-    schema: dict[str, Any], values: dict[str, Any], *, key: str, fields: Collection[str] = ()
+    schema: dict[str, Any],
+    values: dict[str, Any],
+    *,
+    key: str,
+    fields: Collection[str] = (),
+    columns: int = 1,
+    shown: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Draw one input per property and give what they hold; what stands at its default is left out.
 
-    `fields` are the source fields on offer, for properties that name some.
+    `fields` are the source fields on offer, for properties that name some. Properties marked `further` in the
+    schema are folded away, unless they hold something; where `shown` is given, all but those are.
     """
+    told = {name: resolved(each, schema) for name, each in schema.get("properties", {}).items()}
+    folded = {name for name, each in told.items() if each.get("further") and name not in values}
+    if shown is not None:
+        folded = told.keys() - set(shown)
+    main = {name: each for name, each in told.items() if name not in folded}
+    found = _drawn(main, schema, values, key, fields, columns)
+    if folded:
+        with st.expander("Further settings"):
+            rest = {name: told[name] for name in told if name in folded}
+            found |= _drawn(rest, schema, values, key, fields, columns)
+    return found
+
+
+def _drawn(
+    properties: dict[str, Any],
+    schema: dict[str, Any],
+    values: dict[str, Any],
+    key: str,
+    fields: Collection[str],
+    columns: int,
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, told in schema.get("properties", {}).items():
-        told = resolved(told, schema)
-        value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
+    cells = st.columns(columns, gap="medium") if columns > 1 else [st.container()]
+    for place, (name, told) in enumerate(properties.items()):
+        with cells[place % columns]:
+            value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
         required = name in schema.get("required", ())
         if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
             found[name] = value
@@ -48,9 +77,15 @@ def resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[str]) -> Any:
-    label = told.get("title") or name.replace("_", " ").capitalize()
+    label = told.get("title") or ""
+    if label.lower() in ("", name.replace("_", " ")):  # made from the name, in capitals
+        label = name.replace("_", " ").capitalize()
     help = told.get("description")
     kind = told.get("type")
+    if told.get("lines"):
+        return (
+            st.text_area(label, value=value or "", key=key, help=help, height=26 * int(told["lines"])) or None
+        )
     if told.get("format") == "password" or told.get("writeOnly"):
         return st.text_input(label, value=value or "", key=key, help=help, type="password") or None
     if "enum" in told:

@@ -12,7 +12,6 @@ from app.client import Client
 from app.roles import Permission
 from app.widgets import access, frame, words
 from app.widgets.dropzone import dropzone
-from app.widgets.form import form, missing
 from app.widgets.listing import Cell, Column, Row, cell, figure, listing
 from engine.errors import SpireError
 
@@ -205,21 +204,4 @@ def _samples(client: Client, key: str, off: str | None) -> None:
     st.caption(summary)
     if st.button("Load the sample", key=f"{key}-load", disabled=off is not None, help=off):
         made = client.create_source(connector="sample", config={"sample": name}, name=titles[name])
-        frame.go("sources", source=made.source.id)
-
-
-def connector_form(client: Client, *, key: str) -> None:
-    """A source of any connector, its form drawn from what the connector asks for."""
-    offered = {c.name: c for c in client.connectors() if c.name not in ("upload", "paste", "sample")}
-    name = st.selectbox(
-        "Connector", list(offered), format_func=lambda n: offered[n].title, key=f"{key}-connector"
-    )
-    connector = offered[name]
-    st.caption(connector.summary)
-    title = st.text_input("Name", key=f"{key}-name", placeholder=connector.title)
-    config: dict[str, Any] = form(connector.config, {}, key=f"{key}-{name}")
-    lacking = missing(connector.config, config)
-    off = access.why_not(Permission.WORK) or (f"Needs: {', '.join(lacking)}." if lacking else None)
-    if st.button("Add the source", key=f"{key}-add", disabled=off is not None, help=off):
-        made = client.create_source(connector=name, config=config, name=title or connector.title)
         frame.go("sources", source=made.source.id)

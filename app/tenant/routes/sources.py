@@ -19,6 +19,7 @@ from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.sources import (
     CheckResult,
     CheckStage,
+    ConnectionCheck,
     RowQuery,
     SourceChange,
     SourceCreate,
@@ -159,16 +160,25 @@ def outline(id: str, desk: Here, who: Who) -> SourceOutline:
     return reading.outlined(desk, source(desk, id))
 
 
+@router.post("/connectors/{name}/check")
+def check_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) -> CheckResult:
+    """Try a configuration stage by stage before a source is made of it."""
+    return _tried(desk, who, Source(id=name, name=name, connector=name, config=body.config))
+
+
 @router.post("/sources/{id}/check")
 def check_source(id: str, desk: Here, who: Who) -> CheckResult:
     """Try the connection stage by stage, and say what to do where one fails."""
-    found = source(desk, id)
+    return _tried(desk, who, source(desk, id))
+
+
+def _tried(desk: Desk, who: Caller, found: Source) -> CheckResult:
     stages = [
         CheckStage.model_validate(stage)
         for stage in check(found, desk.settings.url_allow, desk.settings.folders)
     ]
     ok = all(stage.ok for stage in stages)
-    journal.note(desk, who, ActionKind.RUN, "source.checked", id, outcome="done" if ok else "failed")
+    journal.note(desk, who, ActionKind.RUN, "source.checked", found.id, outcome="done" if ok else "failed")
     return CheckResult(ok=ok, stages=stages)
 
 

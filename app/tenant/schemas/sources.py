@@ -30,6 +30,12 @@ class SourceCreate(Request):
     format: Slug | None = Field(default=None, description="Read it as this format instead of finding out.")
 
 
+class ConnectionCheck(Request):
+    """A connector's configuration to try, of a source that need not be there yet."""
+
+    config: dict[str, Any] = Field(description="What the connector asks for.")
+
+
 class SourceJoin(Request):
     """Makes one source of several that were uploaded and have the same fields."""
 

@@ -260,3 +260,12 @@ def test_a_feed_that_comes_with_the_product_is_a_source_but_for_its_key(client: 
         asked = connectors[feed.connector].config["properties"]
         assert set(feed.config) <= set(asked)
         assert bool(feed.key) == (feed.config.get("auth") == "header")
+
+
+def test_a_configuration_is_tried_before_a_source_is_made_of_it(client: Client) -> None:
+    tried = client.check_connection("taxii", {"url": "http://127.0.0.1:9/", "password": "s3cr3t"})
+    assert not tried.ok
+    assert tried.stages[-1].action
+    assert "s3cr3t" not in client.audit().model_dump_json()
+    assert client.sources() == []
+    assert not client.check_connection("rest", {"url": "nowhere"}).ok

@@ -16,7 +16,9 @@ def test_a_collection_is_read_whole_and_then_only_what_is_new(
     assert client.check_source(made.source.id).ok
     assert PASSWORD not in made.model_dump_json()
     assert made.source.shape is not None
-    saved = client.create_pipeline(name="A server", source=made.source.id, mappings=made.source.shape.mappings)
+    saved = client.create_pipeline(
+        name="A server", source=made.source.id, mappings=made.source.shape.mappings
+    )
 
     first = client.wait_run(client.start_run(saved.pipeline.id).run).ledger
     assert (first.read, first.inserted) == (len(taxii_server.objects), len(taxii_server.objects))

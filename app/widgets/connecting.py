@@ -1,0 +1,114 @@
+"""A source of any connector, or a well-known feed: chosen from a list, filled in, tried, and only then kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.client import Client
+from app.roles import Permission
+from app.widgets import access, frame
+from app.widgets.form import form, missing
+from app.widgets.listing import Column, Row, cell, listing
+
+# These have a way in of their own: a drop zone, a text box, a list of samples.
+ELSEWHERE = ("upload", "paste", "sample")
+
+
+def offers(client: Client) -> None:
+    """The kinds of server and the feeds on offer; each leads to its own form."""
+    frame.head(
+        "Connect a server or a feed",
+        "What you fill in is encrypted with the rest of this tenant, and secrets are never shown again.",
+        crumb=frame.link("Sources", "sources"),
+    )
+    connectors = [c for c in client.connectors() if c.name not in ELSEWHERE]
+    kinds = [(c.name, c.title, c.summary) for c in connectors]
+    feeds = [
+        (f"feed:{f.name}", f.title, f.summary + (", with a key" if f.key else "")) for f in client.feeds()
+    ]
+    left, right = st.columns(2, gap="small")
+    with left:
+        _list("Servers", "databases, interfaces, folders", kinds)
+    with right:
+        _list("Well-known feeds", "described already", feeds)
+
+
+def _list(title: str, note: str, offered: list[tuple[str, str, str]]) -> None:
+    rows = [
+        Row(name, [cell(called, sub=summary, wrap=True)], href=access.address("sources", new=name))
+        for name, called, summary in offered
+    ]
+    key = title.split(maxsplit=1)[0].lower()
+    with frame.panel(title, note, key=f"offers-{key}", flush=True):
+        chosen = listing(title, [Column()], rows, key=f"offer-{key}")
+    if chosen.opened:
+        frame.go("sources", new=chosen.opened)
+
+
+def connecting(client: Client, kind: str) -> None:
+    """The form of one connector or feed: try the connection, then add the source."""
+    feed = next((f for f in client.feeds() if f"feed:{f.name}" == kind), None)
+    wanted = feed.connector if feed else kind
+    connector = next((c for c in client.connectors() if c.name == wanted), None)
+    crumb = frame.link("Sources", "sources")
+    if connector is None:
+        frame.head("No such connector", "Choose one from the list of sources.", crumb=crumb)
+        return
+    named = feed or connector
+    frame.head(named.title, named.summary, crumb=crumb)
+    if feed and feed.key:
+        frame.warn(f"<b>It asks for a key.</b> You find it here: {feed.key}. Put it into <i>Secret</i>.")
+    given = feed.config if feed else {}
+    # Of a feed that is described already only the key is missing.
+    shown = None if feed is None else ["secret"] if feed.key else []
+    off = access.why_not(Permission.WORK)
+    # A form sends all it holds with the press of a button, so no key struck just before is lost.
+    with frame.panel(key="connector"), st.form(f"connect-{kind}", border=False):
+        title = st.text_input("Name", value=feed.title if feed else "", placeholder=connector.title)
+        config: dict[str, Any] = form(connector.config, given, key=kind, columns=2, shown=shown)
+        row = st.container(horizontal=True, gap="small")
+        trying = row.form_submit_button("Try the connection", disabled=off is not None, help=off)
+        adding = row.form_submit_button("Add the source", type="primary", disabled=off is not None, help=off)
+    lacking = missing(connector.config, config)
+    if (trying or adding) and lacking:
+        frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
+        return
+    if trying:
+        with st.spinner("Trying each stage"):
+            found = access.attempt(client.check_connection, connector.name, config)
+        st.session_state[f"tried-{kind}"] = found
+    if adding:
+        with st.spinner("Reading the first payload"):
+            made = access.attempt(
+                client.create_source, connector=connector.name, config=config, name=title or connector.title
+            )
+        if made is not None:
+            frame.go("sources", source=made.source.id)
+    problem = st.session_state.pop("problem", None)
+    if problem is not None:
+        frame.notice(problem)
+    tried = st.session_state.get(f"tried-{kind}")
+    if tried is not None:
+        stages(tried)
+
+
+def stages(found: Any) -> None:
+    """How a connection check went, stage by stage, each failure with its fix."""
+    rows = [
+        Row(
+            str(at),
+            [
+                cell(stage.name[:1].upper() + stage.name[1:], tone="b"),
+                cell("Holds", chip="ok") if stage.ok else cell("Fails", chip="bad"),
+                cell(stage.detail, sub=stage.action, wrap=True),
+            ],
+            go=False,
+        )
+        for at, stage in enumerate(found.stages)
+    ]
+    note = "all hold" if found.ok else "it stops where a stage fails"
+    with frame.panel("The connection, stage by stage", note, key="check", flush=True):
+        heads = [Column("Stage"), Column("Result"), Column("What was seen, what to do")]
+        listing("Connection", heads, rows, key="check-list")
