@@ -204,10 +204,18 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
     draft = f"draft-{secrets.token_hex(6)}"
     drafted = Source(id=draft, name=name or connector, connector=connector, config=config)
     segment = _first_look(desk, drafted)
-    id = body.id or unused(desk, "source", slug(name or segment.name, connector))
     shape = reading.find_shape(desk, segment, body.format)
-    made = Source(id=id, name=name or segment.name, connector=connector, config=config, shape=shape)
-    saved = defining.save(desk, who, "source", id, made, fresh=True)
+    wanted = slug(name or segment.name, connector)
+    while True:
+        id = body.id or unused(desk, "source", wanted)
+        made = Source(id=id, name=name or segment.name, connector=connector, config=config, shape=shape)
+        try:
+            saved = defining.save(desk, who, "source", id, made, fresh=True)
+            break
+        except defining.NameTaken:
+            # Somebody made one of this name in the same moment; only an id that was asked for is refused.
+            if body.id:
+                raise
     if connector != "upload":
         _settle(desk, segment, id)
     return _view(desk, saved)

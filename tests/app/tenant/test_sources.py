@@ -269,3 +269,13 @@ def test_a_configuration_is_tried_before_a_source_is_made_of_it(client: Client) 
     assert "s3cr3t" not in client.audit().model_dump_json()
     assert client.sources() == []
     assert not client.check_connection("rest", {"url": "nowhere"}).ok
+
+
+def test_sources_of_one_name_made_at_once_all_come_to_be(client: Client) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(6) as pool:
+        made = list(
+            pool.map(lambda n: client.create_source(text=f"ip\n192.0.2.{n}\n", name="pasted text"), range(12))
+        )
+    assert len({view.source.id for view in made}) == 12
