@@ -35,6 +35,9 @@ def versions(client: Client, edited: Draft) -> None:
 
 
 def _past(client: Client, edited: Draft, id: str) -> None:
+    if st.session_state.pop("took-back", False):
+        # The whole page shows another draft now, and the dialog is done.
+        st.rerun()
     found = client.pipeline_versions(id)
     newest = found[0].version if found else 0
     rows = [
@@ -47,20 +50,13 @@ def _past(client: Client, edited: Draft, id: str) -> None:
                 ),
                 cell(version.author),
                 cell(words.ago(version.at), tone="muted", hint=words.exact(version.at)),
-                cell("Take back", act="restore"),
             ],
             go=False,
         )
         for version in found
     ]
-    heads = [Column("Version", right=True), Column("Why"), Column("Who"), Column("When"), Column(right=True)]
-    chosen = listing("Versions", heads, rows, key="version-list", height=190)
-    if chosen.row:
-        edited.edit(mappings=_mappings(client, id, int(chosen.row)), at=0)
-        frame.tell(
-            f"Version {chosen.row} is in the draft now; undo takes that back. Save it to make it count."
-        )
-        st.rerun()
+    heads = [Column("Version", right=True), Column("Why"), Column("Who"), Column("When")]
+    listing("Versions", heads, rows, key="version-list", height=190)
     _compare(client, edited, id, [version.version for version in found])
 
 
@@ -76,6 +72,12 @@ def _compare(client: Client, edited: Draft, id: str, known: list[int]) -> None:
     )  # fmt: skip
     older = [place for place in places if place != after and place != DRAFT] or known
     before = row.selectbox("against", older, format_func=_named, key=f"compare-before-{after}", width=170)
+    if before != DRAFT:
+        # In a callback: the dialog may be closed by the time the page runs again.
+        row.button(
+            f"Take back version {before}", key="take-back", on_click=access.attempt,
+            args=(_take_back, client, edited, id, before),
+        )  # fmt: skip
     found = access.attempt(client.difference, _of(client, edited, id, before), _of(client, edited, id, after))
     if found is None:
         frame.notice(st.session_state.pop("problem"))
@@ -90,6 +92,13 @@ def _compare(client: Client, edited: Draft, id: str, known: list[int]) -> None:
         for change in found
     )
     st.html(f'<ul class="sp-diff" aria-label="What changed">{lines}</ul>')
+
+
+def _take_back(client: Client, edited: Draft, id: str, version: int) -> None:
+    """Put a version into the draft, as one edit that can be undone."""
+    edited.edit(mappings=_mappings(client, id, version), at=0)
+    st.session_state["took-back"] = True
+    frame.tell(f"Version {version} is in the draft now; undo takes that back. Save it to make it count.")
 
 
 def _named(place: int) -> str:
