@@ -18,7 +18,7 @@ from app.widgets import access, drafts, field_editor, frame, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.board import board
 from app.widgets.drafts import Draft
-from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.listing import Cell, Column, Row, cell, figure, listing
 from app.widgets.output import caught, guessed, output
 from app.widgets.review import review
 from app.widgets.running import why_not_run
@@ -45,22 +45,22 @@ KEYS = (
 def overview(client: Client) -> None:
     frame.head("Mapping", "A pipeline is a source, its mappings and rules. Every save is a version.")
     pipelines = client.pipelines()
+    under_way = {draft.subject: draft for draft in client.drafts()}
+    sources = {view.source.id: view.source for view in client.sources()}
     rows = [
         Row(
             view.pipeline.id,
             [
                 cell(view.pipeline.name),
-                cell(view.pipeline.source, tone="muted"),
-                cell(
-                    ", ".join(m.target for m in view.pipeline.mappings[:3])
-                    + ("…" if len(view.pipeline.mappings) > 3 else "")
-                ),
+                cell(_name(sources, view.pipeline.source), tone="muted"),
+                cell(onto := ", ".join(m.target for m in view.pipeline.mappings), hint=onto),
+                _writing(under_way.get(f"pipeline:{view.pipeline.id}")),
                 figure(view.version),
                 cell(
                     f"Run {view.last_run}" if view.last_run else "not yet",
                     tone="" if view.last_run else "muted",
                 ),
-                cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
+                cell(words.ago(view.at), tone="muted", hint=f"{words.exact(view.at)} by {view.author}"),
             ],
             href=access.address("mapping", pipeline=view.pipeline.id),
         )
@@ -70,37 +70,70 @@ def overview(client: Client) -> None:
         Column("Pipeline"),
         Column("Source"),
         Column("Onto"),
+        Column("Draft under way"),
         Column("Version", right=True),
         Column("Last run"),
         Column("Saved"),
     ]
-    with frame.panel("Pipelines", key="pipelines", flush=True):
-        chosen = listing("Pipelines", heads, rows, key="pipeline-list", none="None yet.")
+    none = (
+        "None yet. Choose a source below, and map it." if sources else "None yet. They begin with a source."
+    )
+    with frame.panel("Pipelines", words.count(len(rows), "pipeline"), key="pipelines", flush=True):
+        chosen = listing("Pipelines", heads, rows, key="pipeline-list", none=none)
     if chosen.opened:
         frame.go("mapping", pipeline=chosen.opened)
     mapped = {view.pipeline.source for view in pipelines}
-    fresh = [view.source for view in client.sources() if view.source.id not in mapped]
     rows = [
         Row(
             source.id,
-            [cell(source.name), cell("Map", act="map")],
+            [
+                cell(source.name),
+                cell(words.count(len(source.shape.fields), "field") if source.shape else "", tone="muted"),
+                _writing(under_way.get(f"source:{source.id}")),
+                cell("Go on" if f"source:{source.id}" in under_way else "Map", act="map"),
+            ],
             href=access.address("mapping", source=source.id),
         )
-        for source in fresh
+        for source in sources.values()
+        if source.id not in mapped
     ]
+    if not sources:
+        with frame.panel("No source yet", key="no-source"):
+            st.caption("A mapping leads from a source. Drop a file, paste rows, or connect to a feed.")
+            if st.button("Add a source", type="primary"):
+                frame.go("sources")
+        return
+    heads = [Column("Source"), Column("Fields"), Column("Draft under way"), Column(right=True)]
+    none = "None: every source has its mapping."
     with frame.panel("Sources without a mapping", key="fresh", flush=True):
-        chosen = listing(
-            "Sources without a mapping", [Column(), Column(right=True)], rows, key="fresh-list", none="None."
-        )
+        chosen = listing("Sources without a mapping", heads, rows, key="fresh-list", none=none)
     if chosen.opened or chosen.row:
         frame.go("mapping", source=chosen.opened or chosen.row)
+
+
+def _name(sources: dict[str, Any], id: str) -> str:
+    return sources[id].name if id in sources else id
+
+
+def _writing(draft: Any) -> Cell:
+    """Who is writing a draft, and when they last did."""
+    if draft is None:
+        return cell("")
+    me = access.principal().user
+    here = [each.who for each in draft.present if each.who != me]
+    sub = f"{', '.join(here)} {'is' if len(here) == 1 else 'are'} here now" if here else ""
+    return cell(
+        f"{'you' if draft.who == me else draft.who}, {words.ago(draft.at)}",
+        sub=sub,
+        hint=words.exact(draft.at),
+    )
 
 
 def studio(client: Client, edited: Draft) -> None:
     source = client.source(edited.now["source"])
     models = {view.target.name: view.target for view in client.targets()}
     if st.session_state.pop("propose", ""):
-        frame.go("settings", part="Target models", source=source.source.id)
+        frame.go("settings", part="models", source=source.source.id)
     if not edited.now["mappings"]:
         begin(client, edited, source, models)
         return
@@ -366,7 +399,7 @@ def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) ->
     with three, frame.panel("A model of its own", key="begin-new"):
         st.caption("Made from what this source holds: names, types and a key are proposed.")
         if st.button("New target model from this source"):
-            frame.go("settings", part="Target models", source=source.source.id)
+            frame.go("settings", part="models", source=source.source.id)
 
 
 def choose_target(client: Client, edited: Draft, models: dict[str, Any]) -> None:

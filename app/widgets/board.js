@@ -52,7 +52,8 @@ class Board {
       const rank = t => t.required ? 0 : t.state !== 'open' ? 1 : 2;
       this.order = data.targets.map((t, i) => [rank(t), i, t.name]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(x => x[2]); this.orderOf = of;
     }
-    this.options(); this.sift(); this.show(data.view || 'board', true);
+    const first = this.shown !== of; this.shown = of;
+    this.options(); this.sift(); if (first) requestAnimationFrame(() => this.reveal(data.selected)); this.show(data.view || 'board', true);
     const lack = this.wrap.querySelector('.lack'), n = data.targets.filter(t => t.required && !done(t)).length;
     lack.textContent = n ? `${n} required unmapped` : 'All required mapped'; lack.classList.toggle('done', !n); lack.hidden = !data.targets.some(t => t.required);
     this.head();
@@ -184,7 +185,12 @@ class Board {
   }
 
   put(name) { this.picked = name; for (const li of this.seen('s')) li.classList.toggle('picked', li.dataset.n === name); this.soon(); }
-  select(name) { if (name !== this.data.selected) { this.data.selected = name; this.sift(); this.say(`${name} is shown at the right.`); this.tell('select', { target: name }); } }
+  select(name) { if (name !== this.data.selected) { this.data.selected = name; this.sift(); this.reveal(name); this.say(`${name} is shown at the right.`); this.tell('select', { target: name }); } }
+  // The other end of the selected field's line comes into sight.
+  reveal(name) {
+    const from = this.target(name)?.from[0], top = this.tops.s.get(from), ul = this.lists.s;
+    if (top !== undefined && (top < ul.scrollTop || top > ul.scrollTop + ul.clientHeight)) ul.scrollTop = top - ul.clientHeight / 2;
+  }
   connect(source, target) {
     if (this.data.readonly) { this.say(this.data.readonly); return; }
     const t = this.target(target); if (!t || (t.state === 'mapped' && t.from.length === 1 && t.from[0] === source)) return;
