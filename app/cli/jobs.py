@@ -99,7 +99,11 @@ def suggest(
         say(yaml.safe_dump({"mappings": [plain]}, sort_keys=False, allow_unicode=True, width=100))
         return
     others = ", ".join(f"{s.target} {s.fit}" for s in found.suggestions[1:])
-    say(f"{best.target} (fit {best.fit}), from {found.extent}{beside}" + (f"; else {others}" if others else ""), "")
+    say(
+        f"{best.target} (fit {best.fit}), from {found.extent}{beside}"
+        + (f"; else {others}" if others else ""),
+        "",
+    )
     rows = [
         (f.field, f.best.source, f.best.score, "yes" if f.accepted else "", "; ".join(f.best.reasons),
          f"{f.runner_up.source} {f.runner_up.score}" if f.runner_up else "")

@@ -138,7 +138,12 @@ def _on_ours(request: Request, error: Exception) -> Response:
     if isinstance(error, QueryRefused) and error.position is not None:
         place = asdict(error.position)
         return problem_from(
-            409, error.title, kind="urn:phantom-spire:stop", action=error.action, where=error.where, position=place
+            409,
+            error.title,
+            kind="urn:phantom-spire:stop",
+            action=error.action,
+            where=error.where,
+            position=place,
         )
     if status:
         kind = "urn:phantom-spire:stop"
