@@ -27,6 +27,8 @@ from app.widgets.versions import versions
 
 # A preview that takes longer, in seconds, is not asked for at every edit.
 SLOW = 3.0
+# Where the session keeps whose past is open.
+PAST = "past-of"
 KEYS = (
     ("Ctrl Enter", "Preview"),
     ("S", "Save"),
@@ -259,6 +261,7 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
         off = blocked or (access.why_not(Permission.WORK) if saved else why_not_run(source))
         if st.button("Run", type="primary", disabled=off is not None, help=off):
             frame.go("runs", run=run(client, edited))
+    past(client, edited)
 
 
 def saving(client: Client, edited: Draft, changed: bool) -> None:
@@ -285,8 +288,10 @@ def more(client: Client, edited: Draft) -> None:
         where(edited)
         for note in edited.now.get("notes") or []:
             st.caption(note)
-        if edited.now["pipeline"] and st.button("Versions, export and impact"):
-            past(client, edited)
+        if edited.now["pipeline"]:
+            st.button(
+                "Versions, export and impact", on_click=st.session_state.update, kwargs={PAST: edited.subject}
+            )
         if edited.now["mappings"]:
             templating(client, edited)
         off = access.why_not(Permission.WORK) or (None if edited.revision else "There is nothing to discard.")
@@ -302,9 +307,14 @@ def discard(edited: Draft) -> None:
     frame.tell("The draft was discarded.")
 
 
-@st.dialog("Versions, export and impact", width="large")
 def past(client: Client, edited: Draft) -> None:
-    versions(client, edited)
+    """The past of the pipeline, over the page. It stays open while what others do redraws the page below."""
+    if st.session_state.get(PAST) != edited.subject:
+        return
+    shown = st.dialog(
+        "Versions, export and impact", width="large", on_dismiss=lambda: st.session_state.pop(PAST, None)
+    )
+    shown(versions)(client, edited)
 
 
 def keys() -> None:

@@ -36,8 +36,7 @@ def versions(client: Client, edited: Draft) -> None:
 
 def _past(client: Client, edited: Draft, id: str) -> None:
     if st.session_state.pop("took-back", False):
-        # The whole page shows another draft now, and the dialog is done.
-        st.rerun()
+        st.rerun()  # the whole page shows another draft now
     found = client.pipeline_versions(id)
     newest = found[0].version if found else 0
     rows = [
