@@ -23,12 +23,10 @@ from app.widgets.output import caught, guessed, output
 from app.widgets.review import review
 from app.widgets.running import why_not_run
 from app.widgets.studio_watch import watch
-from app.widgets.versions import versions
+from app.widgets.versions import PAST, versions
 
 # A preview that takes longer, in seconds, is not asked for at every edit.
 SLOW = 3.0
-# Where the session keeps whose past is open.
-PAST = "past-of"
 KEYS = (
     ("Ctrl Enter", "Preview"),
     ("S", "Save"),
@@ -135,7 +133,7 @@ def studio(client: Client, edited: Draft) -> None:
     source = client.source(edited.now["source"])
     models = {view.target.name: view.target for view in client.targets()}
     if st.session_state.pop("propose", ""):
-        frame.go("settings", part="models", source=source.source.id)
+        frame.go("settings", part="target-models", source=source.source.id)
     if not edited.now["mappings"]:
         begin(client, edited, source, models)
         return
@@ -165,6 +163,8 @@ def studio(client: Client, edited: Draft) -> None:
             st.html(frame.heading("Rules", "rows caught in the preview"))
             found = caught(preview.found, target.name) if preview else {}
             field_editor.rules(edited, target, selected, found)
+    # Last of all: a press in a dialog is lost while the page below it is still being drawn.
+    past(client, edited)
 
 
 def field(client: Client, edited: Draft, source: Any, target: Any, selected: str) -> DeltaGenerator:
@@ -261,7 +261,6 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
         off = blocked or (access.why_not(Permission.WORK) if saved else why_not_run(source))
         if st.button("Run", type="primary", disabled=off is not None, help=off):
             frame.go("runs", run=run(client, edited))
-    past(client, edited)
 
 
 def saving(client: Client, edited: Draft, changed: bool) -> None:
@@ -409,7 +408,7 @@ def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) ->
     with three, frame.panel("A model of its own", key="begin-new"):
         st.caption("Made from what this source holds: names, types and a key are proposed.")
         if st.button("New target model from this source"):
-            frame.go("settings", part="models", source=source.source.id)
+            frame.go("settings", part="target-models", source=source.source.id)
 
 
 def choose_target(client: Client, edited: Draft, models: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.output import text_of
 
 DRAFT = 0
+# Where the session keeps whose past is open.
+PAST = "past-of"
 _MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 
@@ -97,6 +99,7 @@ def _take_back(client: Client, edited: Draft, id: str, version: int) -> None:
     """Put a version into the draft, as one edit that can be undone."""
     edited.edit(mappings=_mappings(client, id, version), at=0)
     st.session_state["took-back"] = True
+    st.session_state.pop(PAST, None)
     frame.tell(f"Version {version} is in the draft now; undo takes that back. Save it to make it count.")
 
 

@@ -157,8 +157,11 @@ def test_versions_differ_in_words_and_a_model_is_proposed_from_a_source(
     page.get_by_role("button", name="More", exact=True).click(timeout=60_000)
     page.get_by_role("button", name="Versions, export and impact").click()
     expect(page.get_by_label("What changed")).to_contain_text("“Refang” goes")
+    page.get_by_role("button", name="Take back version 1").click()
+    expect(page.get_by_text("Version 1 is in the draft now")).to_be_visible()
+    expect(page.get_by_role("button", name="Undo")).to_be_enabled()
 
-    page.goto(f"{product.url}/settings?part=models&source={id}")
+    page.goto(f"{product.url}/settings?part=target-models&source={id}")
     expect(page.get_by_text("Proposed from all 40 rows")).to_be_visible(timeout=60_000)
     expect(page.get_by_label("Name", exact=True)).to_have_value("past")
     page.get_by_role("button", name="Define it").click()
