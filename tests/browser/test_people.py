@@ -69,8 +69,9 @@ def test_the_drop_zone_is_reached_and_opened_by_keyboard(
 ) -> None:
     enter(page, house)
     page.goto(f"{house.url}/sources")
-    # The last thing on the page: from here on nothing is drawn anew under the cursor.
-    expect(page.get_by_text("Another connector")).to_be_visible()
+    # From here on nothing is drawn anew under the cursor.
+    expect(page.get_by_role("button", name="Connect a server or a feed")).to_be_visible()
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_visible()
     zone = page.locator("input[type=file]").first
     expect(zone).to_be_enabled()
     for _ in range(60):

@@ -60,7 +60,7 @@ def test_a_schedule_is_built_in_words_and_lived_with(
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Every weekday at 06:00, Europe/Berlin.")).to_be_visible()
     page.get_by_role("button", name="Run now").click()
-    history = page.get_by_role("table", name="History")
+    history = page.get_by_role("table", name="History", exact=True)
     expect(history).to_contain_text("finished, 2 rejects", timeout=45_000)
     bar = page.get_by_role("group", name="Past times").get_by_role("button")
     expect(bar).to_have_attribute("title", re.compile("finished, 2 rejects. Run 1."))

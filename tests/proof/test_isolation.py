@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from collections.abc import Iterator
@@ -90,6 +89,10 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+# What is one's own begins empty under any name: a query under way, a preference, a draft.
+PERSONAL = ("/query/{name}", "/preferences/{name}", "/drafts/{subject}", "/drafts/{subject}/here")
+
+
 def filled_in(path: str, two: Two, tenant: str, ids: dict[str, str]) -> str:
     """A path with the identifiers of `ids` in its places."""
     places = {
@@ -98,11 +101,14 @@ def filled_in(path: str, two: Two, tenant: str, ids: dict[str, str]) -> str:
         "/pipelines/{id}": ids["pipeline"],
         "/rejects/{id}": ids["reject"],
         "/runs/{run}": ids["run"],
+        "/queries/saved/{id}": "their-query",
+        "/templates/{id}": "their-template",
+        "/drafts/{subject}": f"pipeline:{ids['pipeline']}",
     }
     for template, value in places.items():
         path = path.replace(template, template[: template.index("{")] + value)
     for name, value in {"tenant": tenant, "target": "indicator", "key": ids["record"], "name": ids["model"],
-                        "version": "1"}.items():  # fmt: skip
+                        "version": "1", "number": "1", "asked": "theirs", "seq": "999999"}.items():  # fmt: skip
         path = path.replace("{" + name + "}", value)
     assert "{" not in path, path
     return path
@@ -182,7 +188,10 @@ def test_identifiers_of_another_tenant_find_nothing_in_ones_own(two: Two) -> Non
     for method, path in operations(two.document):
         if "{" not in path.removeprefix("/api/v1/tenants/{tenant}") or "/export/" in path:
             continue
-        if path.endswith(("/records/{target}", "/targets/{name}")):
+        # What has no identifier of a tenant in it, or a built-in model's name.
+        if ("/records/{target}" in path and "{key}" not in path) or path.endswith("/targets/{name}"):
+            continue
+        if path.endswith(PERSONAL):
             continue
         there = filled_in(path, two, "alfa", two.bravo | own)
         body = {"fields": {}} if method == "PATCH" else {}
@@ -379,4 +388,4 @@ def test_the_journal_of_one_tenant_tells_nothing_of_the_other(two: Two) -> None:
             answer = two.ask("GET", path.replace("{tenant}", "alfa"), two.keys["administrator"])
             assert answer.status_code == 200, path
             assert SECRET not in answer.text
-            assert "bravo-feed" not in json.dumps(answer.json())
+            assert "bravo-feed" not in answer.text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from app.tenant import defining, fixing, journal, loading, proposing, repairing, surroundings
 from app.tenant.caller import Caller, Here, Who
@@ -43,6 +43,9 @@ from storage import definitions, quarantine, runs
 from storage.audit import ActionKind
 from storage.definitions import NotFound
 from storage.quarantine import Cause, Reject
+
+# A number too large for the store is no reject of ours.
+RejectId = Annotated[int, Path(ge=0, lt=1 << 63)]
 
 router = APIRouter(tags=["rejects"])
 EXAMPLES = 3
@@ -94,14 +97,14 @@ def causes(
 
 
 @router.get("/rejects/{id}")
-def get(id: int, desk: Here, who: Who) -> RejectView:
+def get(id: RejectId, desk: Here, who: Who) -> RejectView:
     """One reject."""
     journal.note(desk, who, ActionKind.READ, "reject.read", str(id))
     return views(desk, [_one(desk, id)])[0]
 
 
 @router.patch("/rejects/{id}")
-def change(id: int, body: RejectChange, desk: Here, who: Who) -> RejectView:
+def change(id: RejectId, body: RejectChange, desk: Here, who: Who) -> RejectView:
     """Repair one reject: its text, or some of its fields; or dismiss it; or take that back.
 
     Its original bytes stay.
@@ -125,7 +128,7 @@ def change(id: int, body: RejectChange, desk: Here, who: Who) -> RejectView:
 
 
 @router.post("/rejects/{id}/check")
-def check(id: int, body: RejectTry, desk: Here, who: Who) -> TriedRow:
+def check(id: RejectId, body: RejectTry, desk: Here, who: Who) -> TriedRow:
     """What the mapping as it is now would make of a reject with this text or these fields. Nothing is kept."""
     journal.note(desk, who, ActionKind.READ, "reject.read", str(id))
     reject = _one(desk, id)
@@ -137,7 +140,7 @@ def check(id: int, body: RejectTry, desk: Here, who: Who) -> TriedRow:
 
 
 @router.get("/rejects/{id}/around")
-def around(id: int, desk: Here, who: Who, lines: Annotated[int, Query(ge=1, le=50)] = 5) -> Surroundings:
+def around(id: RejectId, desk: Here, who: Who, lines: Annotated[int, Query(ge=1, le=50)] = 5) -> Surroundings:
     """The lines around a reject in its payload, as they were received."""
     journal.note(desk, who, ActionKind.READ, "payload.read", str(id))
     reject = _one(desk, id)

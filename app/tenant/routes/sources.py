@@ -36,7 +36,7 @@ from engine.model import Source
 from engine.ports import Payload, Segment
 from storage import definitions
 from storage.audit import MASK, ActionKind
-from storage.definitions import Definition
+from storage.definitions import Definition, NotFound
 
 router = APIRouter(tags=["sources"])
 
@@ -163,6 +163,8 @@ def outline(id: str, desk: Here, who: Who) -> SourceOutline:
 @router.post("/connectors/{name}/check")
 def check_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) -> CheckResult:
     """Try a configuration stage by stage before a source is made of it."""
+    if name not in CONNECTORS:
+        raise NotFound(f"connector {name}.")
     return _tried(desk, who, Source(id=name, name=name, connector=name, config=body.config))
 
 
