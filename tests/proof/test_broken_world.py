@@ -339,8 +339,8 @@ def test_a_hostile_upload_is_answered_plainly_and_harms_nothing(
     with place.client(place.key("target", "analyst")) as http:
         answer = http.post(
             "/api/v1/tenants/target/ingest",
-            params={"payload": sent.payload, "target": "indicator", "wait": 60},
-            timeout=httpx.Timeout(90),
+            params={"payload": sent.payload, "target": "indicator", "wait": 120},
+            timeout=httpx.Timeout(150),
         )
     told: dict[str, Any] = answer.json()
     if answer.is_error:
