@@ -70,6 +70,7 @@ def test_a_chain_is_followed_edited_in_place_and_mended(
     grip.focus()
     grip.press("ArrowUp")
     expect(page.get_by_role("button", name="Move Put after, step 3 of 4", exact=False)).to_be_focused()
+    page.wait_for_timeout(3000)  # the move is on its way to the server
     page.keyboard.press("Delete")
     expect(chain).not_to_contain_text("Put after")
     page.get_by_role("button", name="Undo").click()
