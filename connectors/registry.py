@@ -1,20 +1,23 @@
 """How a connector describes itself, and how it is found by name.
 
 A connector is one module: a pydantic `Config` under `@connector`, a `check` that says stage by stage
-whether it works, and a `read` that yields payloads. Importing the module registers it.
+whether it works, a `read` that yields payloads, and a `write` where it can be a sink as well. Importing the
+module registers it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
 
-from engine.ports import Cursor, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
+# What a connector can do besides reading everything: read only what is new, follow a source without an end, be a sink.
+Capability = Literal["incremental", "streams", "write"]
 ConfigT = TypeVar("ConfigT", bound=type[BaseModel])
 _FOUND: dict[str, Connector] = {}
 
@@ -29,12 +32,13 @@ class Reach:
 
 @dataclass(frozen=True)
 class Connector:
-    """A kind of source. `check` and `read` are those of the module that holds its `Config`."""
+    """A kind of source. `check`, `read` and `write` are those of the module that holds its `Config`."""
 
     name: str
     title: str
     summary: str
     config: type[BaseModel]
+    capabilities: frozenset[Capability] = frozenset()
 
     def check(self, config: BaseModel, reach: Reach) -> Iterator[Stage]:
         """Try the connection, stage by stage; what fails says what to do."""
@@ -48,12 +52,21 @@ class Connector:
         ].read
         return found(config, since, reach)
 
+    def write(self, config: BaseModel, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
+        """Deliver records, part by part, each said to be there only when the other side has acknowledged it."""
+        found: Callable[[Any, Outgoing, Reach], Iterator[Delivered]] = sys.modules[
+            self.config.__module__
+        ].write
+        return found(config, outgoing, reach)
 
-def connector(name: str, *, title: str, summary: str) -> Callable[[ConfigT], ConfigT]:
+
+def connector(
+    name: str, *, title: str, summary: str, capabilities: Iterable[Capability] = ()
+) -> Callable[[ConfigT], ConfigT]:
     """Register the decorated Config's module as the connector of this name."""
 
     def register(config: ConfigT) -> ConfigT:
-        _FOUND[name] = Connector(name, title, summary, config)
+        _FOUND[name] = Connector(name, title, summary, config, frozenset(capabilities))
         return config
 
     return register

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 
-from engine.model import Shape
+from engine.model import Shape, TargetModel
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Cursor = dict[str, object]
 
@@ -115,3 +118,39 @@ class Stage:
     ok: bool
     detail: str = ""
     action: str = ""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """Records on their way to a sink: one target model's, of one publication, in three forms.
+
+    All three give the same records in the same order, and each can be asked once. `batches` are typed
+    columns named as the target's fields, `objects` STIX 2.1 objects, `events` MISP events. `key` are the
+    fields that tell one record from another: a sink that meets a key again replaces what it has.
+    """
+
+    target: TargetModel
+    key: tuple[str, ...]
+    batches: Callable[[], Iterator[pyarrow.RecordBatch]] = field(default=lambda: iter(()))
+    objects: Callable[[], Iterator[dict[str, Any]]] = field(default=lambda: iter(()))
+    events: Callable[[], Iterator[dict[str, Any]]] = field(default=lambda: iter(()))
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record the other side would not have: which one, and why, without its content."""
+
+    id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A part the other side has acknowledged: how many records it took, and which it refused.
+
+    `sent` and `refused` together are what the part was made of, so the books can be balanced; delivering
+    the same part again changes nothing there.
+    """
+
+    sent: int
+    refused: tuple[Refused, ...] = ()

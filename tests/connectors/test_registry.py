@@ -1,0 +1,13 @@
+"""What a connector says of itself holds: it can do what it claims, and claims what it can do."""
+
+import sys
+
+import pytest
+
+from connectors import CONNECTORS
+
+
+@pytest.mark.parametrize("name", list(CONNECTORS))
+def test_a_connector_claims_to_be_a_sink_exactly_where_it_can_write(name):
+    found = CONNECTORS[name]
+    assert hasattr(sys.modules[found.config.__module__], "write") == ("write" in found.capabilities)
