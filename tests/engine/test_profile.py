@@ -130,3 +130,50 @@ def test_the_same_rows_give_the_same_profile_and_it_survives_json(
     first = profile(database.cursor(), rows, ["a", "b"])
     assert profile(database.cursor(), rows, ["a", "b"]) == first
     assert Profile.model_validate_json(first.model_dump_json()) == first
+
+
+MIXED = {
+    "address": "'192.0.2.' || (i % 200)",
+    "day": "strftime(DATE '2026-01-01' + i::INT, '%d/%m/%Y')",
+    "seconds": "(1714636800 + i)::VARCHAR",
+    "number": "CASE WHEN i % 50 = 3 THEN 'n/a' ELSE (i * 7 % 90)::VARCHAR END",
+    "decimal": "CASE WHEN i % 40 = 1 THEN 'many' ELSE (i / 4)::VARCHAR END",
+    "words": "CASE WHEN i % 9 = 0 THEN NULL WHEN i % 9 = 1 THEN '' ELSE 'case ' || (i % 13) END",
+    "nothing": "NULL::VARCHAR",
+    "hash": "md5(i::VARCHAR)",
+}
+
+
+def test_columns_profiled_together_are_as_each_is_alone(database: duckdb.DuckDBPyConnection) -> None:
+    connection = database.cursor()
+    columns = ", ".join(f"{how} AS {name}" for name, how in MIXED.items())
+    connection.execute(f"CREATE TEMP TABLE mixed AS SELECT {columns} FROM range(3000) r(i)")
+    together = profile(connection, "mixed", list(MIXED), ordinal="rowid")
+    for name in MIXED:
+        assert profile(connection, "mixed", [name], ordinal="rowid").column(name) == together.column(name)
+
+
+def test_three_hundred_columns_take_no_more_statements_than_eight_of_their_kinds(
+    database: duckdb.DuckDBPyConnection,
+) -> None:
+    class Counting:
+        """A connection that counts what it is asked."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.real = database.cursor()
+
+        def execute(self, sql: str) -> duckdb.DuckDBPyConnection:
+            self.asked += 1
+            return self.real.execute(sql)
+
+    def statements(times: int) -> int:
+        made = {f"{name}_{n}": how for n in range(times) for name, how in MIXED.items()}
+        columns = ", ".join(f"{how} AS {name}" for name, how in made.items())
+        counting = Counting()
+        counting.real.execute(f"CREATE TEMP TABLE many_{times} AS SELECT {columns} FROM range(50) r(i)")
+        profile(counting, f"many_{times}", list(made), ordinal="rowid")  # type: ignore[arg-type]
+        return counting.asked
+
+    # Only the passes that lay out a hundred columns at a time are made once more for each further hundred.
+    assert statements(38) <= statements(1) + 2 * 3 + 2
