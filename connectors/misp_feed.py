@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import checked
 from connectors.registry import Reach, connector
-from connectors.web import Web, port_of, refuse, shown
+from connectors.web import Web, port_of, refuse, shown, web_address
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -59,10 +59,7 @@ class Config(BaseModel):
     @field_validator("url")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give a whole http or https address")
-        folder = value.removesuffix("manifest.json")
+        folder = web_address(value).removesuffix("manifest.json")
         return folder if folder.endswith("/") else folder + "/"
 
 

@@ -21,8 +21,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from connectors.addresses import checked
 from connectors.registry import Reach, connector
-from connectors.signing import Asking, SigningIn, json_of, web_address
-from connectors.web import Fetched, Turned, origin, port_of, refuse, shown
+from connectors.signing import Asking, SigningIn, json_of
+from connectors.web import Fetched, Turned, origin, port_of, refuse, shown, web_address
 from engine.errors import SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 

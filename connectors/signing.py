@@ -6,14 +6,14 @@ import base64
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from connectors.registry import Reach
-from connectors.web import Fetched, Turned, Web, refuse, shown, tls
+from connectors.web import Fetched, Turned, Web, refuse, shown, tls, web_address
 from engine.errors import Retry
 
 PAGE_BYTES = 256 << 20
@@ -88,16 +88,6 @@ class SigningIn(BaseModel):
     def in_query(self) -> dict[str, str]:
         """The parameter that carries the key, where it goes into the address."""
         return {self.name: self.secret.get_secret_value()} if self.auth == "query" else {}
-
-
-def web_address(value: str) -> str:
-    """The address, if it is a whole one of the web and holds no credentials; ValueError says what is wrong."""
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("give a whole http or https address")
-    if parts.username or parts.password:
-        raise ValueError("put credentials into their own fields, not into the address")
-    return value
 
 
 @dataclass

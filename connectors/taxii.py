@@ -9,54 +9,48 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, cast
-from urllib.parse import urlencode, urljoin, urlsplit
+from typing import Literal, cast
+from urllib.parse import urlsplit
 
 import httpx
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from connectors import taxii_handing
 from connectors.addresses import checked
 from connectors.registry import Reach, connector
-from connectors.web import Fetched, Turned, Web, origin, port_of, refuse, shown, tls
-from engine.errors import Retry, SpireError, Stop
-from engine.ports import Cursor, Payload, Stage
+from connectors.taxii_wire import (
+    Collection,
+    NoCollection,
+    NotReady,
+    NotTaxii,
+    Server,
+    Unfollowable,
+    chosen,
+    collections_of,
+    server_at,
+    turn,
+)
+from connectors.web import Fetched, Web, port_of, shown, tls, web_address
+from engine.errors import SpireError
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
-PAGE_BYTES = 64 << 20
+__all__ = ["Config", "NoCollection", "NotReady", "NotTaxii", "Unfollowable", "check", "read", "write"]
+
 RESTARTS = 3
 # What stands in for an empty last page, which servers write in many ways: it only carries the cursor.
 NO_OBJECTS = b'{"objects": []}'
-_ACCEPT = {
-    "2.1": ("application/taxii+json;version=2.1", "application/taxii+json;version=2.1"),
-    "2.0": (
-        "application/vnd.oasis.taxii+json; version=2.0",
-        "application/vnd.oasis.stix+json; version=2.0",
-    ),
-}
-_DISCOVERY = {"2.1": "/taxii2/", "2.0": "/taxii/"}
 
 
-class NotTaxii(Stop):
-    """What answers at this address is no TAXII server."""
-
-
-class NoCollection(Stop):
-    """This server has no such collection that we may read."""
-
-
-class Unfollowable(Stop):
-    """The server says there is more and gives no way to it, so what it has beyond is not taken for read."""
-
-
-class NotReady(Retry):
-    """The server's answer was not whole. We will try again at the next run."""
-
-
-@connector("taxii", title="TAXII server", summary="Collections of a TAXII 2.0 or 2.1 server")
+@connector(
+    "taxii",
+    title="TAXII server",
+    summary="Collections of a TAXII 2.0 or 2.1 server",
+    capabilities=("incremental", "write"),
+)
 class Config(BaseModel):
     """Where the server is, how to sign in, and what to read."""
 
@@ -68,7 +62,8 @@ class Config(BaseModel):
         max_length=4000,
     )
     collections: list[str] = Field(
-        default=[], description="Ids, aliases or titles of collections; none means all that may be read."
+        default=[],
+        description="Ids, aliases or titles of collections; none means all that may be read. Name one to publish to.",
     )
     version: Literal["auto", "2.1", "2.0"] = Field(
         json_schema_extra={"further": True}, default="auto", description="Version of TAXII to speak."
@@ -117,35 +112,7 @@ class Config(BaseModel):
     @field_validator("url")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give a whole http or https address")
-        if parts.username or parts.password:
-            raise ValueError("put the account into its own fields, not into the address")
-        return value
-
-
-@dataclass(frozen=True)
-class Server:
-    """A TAXII server as far as we know it: its version and the API roots at its own origin."""
-
-    web: Web
-    version: str
-    roots: tuple[str, ...]
-
-    def ask(self, url: str, *, objects: bool = False, headers: Mapping[str, str] | None = None) -> Fetched:
-        accept = _ACCEPT[self.version][objects]
-        return self.web.fetch(url, {"accept": accept, **(headers or {})}, most=PAGE_BYTES)
-
-
-@dataclass(frozen=True)
-class Collection:
-    """A collection that may be read."""
-
-    id: str
-    title: str
-    alias: str
-    url: str
+        return web_address(value)
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
@@ -157,18 +124,26 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         addresses = checked(host, port_of(config.url), reach.hosts, web.resolver)
         yield Stage("name", True, f"{host} is {addresses[0]}")
         stage = "sign-in"
-        server = _server(config, web)
+        server = server_at(web, config.url, config.version)
         yield Stage("sign-in", True, f"TAXII {server.version}, {len(server.roots)} API roots")
         stage = "collections"
-        chosen = _collections(server, config)
-        yield Stage("collections", True, ", ".join(c.title or c.id for c in chosen)[:500])
+        usable = chosen([c for c in collections_of(server) if c.readable or c.writable], config.collections)
+        yield Stage("collections", True, ", ".join(map(_told, usable))[:500])
         stage = "first page"
+        readable = [c for c in usable if c.readable]
+        if not readable:
+            yield Stage("first page", True, "it may be published to, and not read")
+            return
         # A few objects are enough to see that reading works.
         little = config.model_copy(update={"page_size": 10})
-        count = next((page.objects for page in _round(server, little, chosen[0], None)), 0)
+        count = next((page.objects for page in _round(server, little, readable[0], None)), 0)
         yield Stage("first page", True, f"{count:,} objects" if count else "nothing in it yet")
     except SpireError as error:
         yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+
+
+def _told(collection: Collection) -> str:
+    return f"{collection.name} (may be published to)" if collection.writable else collection.name
 
 
 _ADVICE = {
@@ -181,79 +156,27 @@ _ADVICE = {
 
 def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload]:
     """Each page of each collection, untouched, with the cursor after it: by collection, the time read up to."""
-    server = _server(config, _web(config, reach))
+    server = server_at(_web(config, reach), config.url, config.version)
     begin = _stamp(config.since) if config.since else None
     marks = dict(cast(dict[str, str | None], (since or {}).get("collections", {})))
-    for collection in _collections(server, config):
+    for collection in chosen([c for c in collections_of(server) if c.readable], config.collections):
         after = marks.get(collection.id) or begin
         for number, page in enumerate(_round(server, config, collection, after), 1):
             marks[collection.id] = page.after
             cursor: Cursor = {"collections": {id: mark for id, mark in marks.items() if mark}}
-            name = f"{collection.title or collection.id}, page {number}"
+            name = f"{collection.name}, page {number}"
             yield Payload(name[:200], io.BytesIO(page.body), cursor, "application/taxii+json")
 
 
-# ── finding the way ──────────────────────────────────────────────────────────────────────────────────
-
-
-def _server(config: Config, web: Web) -> Server:
-    """The server behind the address: a discovery document, an API root, or a host that has one."""
-    versions = ["2.1", "2.0"] if config.version == "auto" else [config.version]
-    bare = urlsplit(config.url).path in ("", "/")
-    refused: SpireError | None = None
-    for version in versions:
-        server = Server(web, version, ())
-        for url in (config.url, urljoin(config.url, _DISCOVERY[version])) if bare else (config.url,):
-            try:
-                found = _json(server.ask(_closed(url)))
-            except (Turned, NotTaxii) as error:
-                refused = error
-                continue
-            if roots := _roots(found, url, config.url):
-                return replace(server, roots=roots)
-    raise refused or NotTaxii(
-        shown(config.url), action="Give the address of the server's discovery document."
-    )
-
-
-def _roots(found: dict[str, Any], url: str, home: str) -> tuple[str, ...]:
-    """The API roots a document names, as far as they are at the origin the source names."""
-    if "api_roots" in found or "default" in found:
-        named = [*found.get("api_roots", ()), *([found["default"]] if not found.get("api_roots") else ())]
-        roots = dict.fromkeys(_closed(urljoin(_closed(url), str(root))) for root in named)
-        own = tuple(root for root in roots if origin(root) == origin(home))
-        if roots and not own:
-            raise Turned(
-                f"{shown(home)} names API roots at other hosts only.",
-                action=f"If you trust it, give that address instead: {shown(next(iter(roots)))}",
-            )
-        return own
-    return (_closed(url),) if "versions" in found or "max_content_length" in found else ()
-
-
-def _collections(server: Server, config: Config) -> list[Collection]:
-    found, refused = list[Collection](), None
-    for root in server.roots:
-        try:
-            listed = _json(server.ask(urljoin(root, "collections/"))).get("collections") or []
-        except Turned as error:
-            refused = error
-            continue
-        for each in listed:
-            if each.get("can_read", True) and each.get("id"):
-                url = urljoin(root, f"collections/{each['id']}/objects/")
-                found.append(
-                    Collection(str(each["id"]), str(each.get("title", "")), str(each.get("alias", "")), url)
-                )
-    if not found and refused is not None:
-        raise refused
-    wanted = {name.strip().lower() for name in config.collections if name.strip()}
-    chosen = [c for c in found if not wanted or wanted & {c.id.lower(), c.title.lower(), c.alias.lower()}]
-    missing = wanted - {name for c in chosen for name in (c.id.lower(), c.title.lower(), c.alias.lower())}
-    if missing or not chosen:
-        there = ", ".join(c.title or c.id for c in found) or "none"
-        raise NoCollection(", ".join(sorted(missing)), action=f"There are: {there}.")
-    return chosen
+def write(config: Config, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
+    """STIX objects into the one collection that is named, each part once the server has taken it in."""
+    server = server_at(_web(config, reach), config.url, config.version)
+    writable = [c for c in collections_of(server) if c.writable]
+    into = chosen(writable, config.collections)
+    if len(into) > 1:
+        there = ", ".join(c.name for c in into)
+        raise NoCollection("more than one", action=f"Name the one to publish to: {there}.")
+    yield from taxii_handing.hand_in(server, into[0], outgoing.objects())
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────
@@ -266,15 +189,6 @@ class Page:
     body: bytes
     objects: int
     after: str | None
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One answer: its page, and where the round goes on; None where it is over."""
-
-    found: Fetched
-    objects: int
-    next: str | None
 
 
 @dataclass
@@ -310,11 +224,11 @@ def _round(server: Server, config: Config, collection: Collection, after: str | 
     Where a round is interrupted, the next one begins at the time the last page had reached, and not at the
     server's `next`: a server may have counted a page as read that never arrived.
     """
-    turn = _turn21 if server.version == "2.1" else _turn20
     overlap = timedelta(seconds=config.overlap)
     mark, pages, place, restarts, seen = Watermark(after), 0, "", 0, set[bytes]()
     while True:
-        answer = turn(server, config.page_size, collection, place, _earlier(mark.after, overlap))
+        since = _earlier(mark.after, overlap)
+        answer = turn(server, collection, config.page_size, place, {"added_after": since} if since else {})
         if answer is None:
             restarts += 1
             if restarts > RESTARTS:
@@ -336,39 +250,6 @@ def _round(server: Server, config: Config, collection: Collection, after: str | 
         place = answer.next
 
 
-def _turn21(server: Server, size: int, collection: Collection, place: str, after: str | None) -> Turn | None:
-    """One page of TAXII 2.1 (§5.4): `more` and `next` lead on. None where `next` is refused."""
-    params = {"limit": str(size), "match[version]": "all"}
-    params |= {"added_after": after} if after else {}
-    params |= {"next": place} if place else {}
-    found = server.ask(f"{collection.url}?{urlencode(params)}", objects=True)
-    if place and found.status in (400, 404, 410, 416, 422):
-        return None
-    envelope = _json(found)
-    more, token = bool(envelope.get("more")), envelope.get("next")
-    if more and not token:
-        raise Unfollowable(shown(collection.url), action="Tell its operator: `more` without `next`.")
-    return Turn(found, len(envelope.get("objects") or ()), str(token) if more else None)
-
-
-def _turn20(server: Server, size: int, collection: Collection, place: str, after: str | None) -> Turn | None:
-    """One page of TAXII 2.0 (§3.5), a range of items. What came counts, not what was asked for or announced."""
-    start = int(place or 0)
-    params = {"match[version]": "all", **({"added_after": after} if after else {})}
-    # The specification writes `items 0-9`, the HTTP it rests on `items=0-9`; servers take one or the other.
-    for unit in ("items=", "items "):
-        wanted = {"range": f"{unit}{start}-{start + size - 1}"}
-        found = server.ask(f"{collection.url}?{urlencode(params)}", objects=True, headers=wanted)
-        if found.status != 400:
-            break
-    # The collection has just been listed: a 404 means that it has no objects in this range.
-    if found.status in (404, 416):
-        return Turn(found, 0, None)
-    objects = len(_json(found).get("objects") or ())
-    whole = found.status != 206 and "content-range" not in found.headers
-    return Turn(found, objects, str(start + objects) if objects and not whole else None)
-
-
 def _asked_at(found: Fetched) -> str:
     """When the server answered, by its own clock; empty where it does not say."""
     try:
@@ -381,24 +262,6 @@ def _later(one: str | None, other: str | None) -> bool:
     """Whether the first of two times is later. What is no time is never later, and always earlier."""
     first, second = _time(one or ""), _time(other or "")
     return first is not None and (second is None or first > second)
-
-
-def _json(found: Fetched) -> dict[str, Any]:
-    refuse(found.status, found.url)
-    try:
-        value = orjson.loads(found.body or b"{}")
-    except orjson.JSONDecodeError as error:
-        if "json" in found.headers.get("content-type", ""):
-            raise NotReady(f"{shown(found.url)}: broken JSON at byte {error.pos:,}.") from error
-        raise NotTaxii(shown(found.url), action="Give the address of the server's API.") from error
-    if not isinstance(value, dict):
-        raise NotTaxii(shown(found.url), action="Give the address of the server's API.")
-    return value
-
-
-def _closed(url: str) -> str:
-    """The address with the slash at its end that TAXII's addresses have."""
-    return url if url.endswith("/") or "?" in url else url + "/"
 
 
 def _time(text: str) -> datetime | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import NoSuchHost, NotAllowed, Resolve, checked, resolve
 from connectors.registry import Reach, connector
-from connectors.web import Web, body_of, port_of, refuse
+from connectors.web import Web, body_of, port_of, refuse, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -39,12 +39,7 @@ class Config(BaseModel):
     @field_validator("url")
     @classmethod
     def _web(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("give a whole http or https address")
-        if parts.username or parts.password:
-            raise ValueError("put credentials into the header, not into the address")
-        return value
+        return web_address(value)
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:

@@ -180,6 +180,16 @@ def tls(authority: str, certificate: str) -> ssl.SSLContext | None:
     return context
 
 
+def web_address(value: str) -> str:
+    """The address, if it is a whole one of the web and holds no credentials; ValueError says what is wrong."""
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("give a whole http or https address")
+    if parts.username or parts.password:
+        raise ValueError("put credentials into their own fields, not into the address")
+    return value
+
+
 def origin(url: str) -> tuple[str, str, int]:
     """Scheme, host and port: who gets to see a credential."""
     parts = urlsplit(url)

@@ -20,6 +20,10 @@ OLD = ROOT / ".cache" / "medallion-1.1.0"
 ACCOUNT, PASSWORD, KEY = "analyst", "s3cret-of-taxii", "key-of-taxii"
 COLLECTION = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
 LOCKED = "52892447-4d7e-4f70-b94d-d7f22742ff63"
+INBOX = "6f1c5f0a-1d4b-4b39-9c0d-1a2b3c4d5e6f"
+DROP = "0b7f2a64-8d3e-4c5f-8a90-6e5d4c3b2a10"
+# So small that a few objects make several parts.
+ROOM = 12_000
 # Its memory backend is quadratic in the objects of a collection.
 OBJECTS = 130
 # So many objects share each time of adding, and a page holds fewer.
@@ -34,6 +38,11 @@ class Taxii:
     url: str
     version: str
     objects: list[dict[str, Any]]
+
+    @property
+    def inbox(self) -> str:
+        """The address of an API root that can be published to."""
+        return f"{self.url.rsplit('/', 2)[0]}/inbox/"
 
 
 def objects_from(data: Path) -> list[dict[str, Any]]:
@@ -104,6 +113,8 @@ def _data(home: str, version: str, objects: list[dict[str, Any]]) -> dict[str, A
     ]
     open_one = {"id": COLLECTION, "title": "ATT&CK for ICS", "can_read": True, "can_write": True}
     locked = {"id": LOCKED, "title": "Members only", "can_read": False, "can_write": False}
+    inbox = {"id": INBOX, "title": "Inbox", "can_read": True, "can_write": True}
+    drop = {"id": DROP, "title": "Drop", "can_read": False, "can_write": True}
     return {
         "/discovery": {"title": "A server", "default": f"{home}/root/", "api_roots": [f"{home}/root/"]},
         "root": {
@@ -116,6 +127,18 @@ def _data(home: str, version: str, objects: list[dict[str, Any]]) -> dict[str, A
             "collections": [
                 {**open_one, "media_types": [stix], "objects": objects, "manifest": manifest},
                 {**locked, "media_types": [stix], "objects": [], "manifest": []},
+            ],
+        },
+        # Not named by the discovery document, so that what tests hand in here is in nobody's way.
+        "inbox": {
+            "information": {
+                "title": "Inbox",
+                "versions": [f"application/taxii+json;version={version}"],
+                "max_content_length": ROOM,
+            },
+            "status": [],
+            "collections": [
+                {**each, "media_types": [stix], "objects": [], "manifest": []} for each in (inbox, drop)
             ],
         },
     }
