@@ -2,83 +2,50 @@
 
 With a cursor field only documents at or after its last value come, and a little before it, since a document may
 arrive later than it was stamped. Documents that have no such value, or one of another type, come every time.
+On a replica set the changes themselves can be followed instead.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, Literal, cast
+from functools import partial
+from itertools import islice
+from typing import Any, BinaryIO, cast
 
 import orjson
-from bson import Binary, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
-from bson.codec_options import CodecOptions, DatetimeConversion
+from bson import Binary, DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp, json_util
 from bson.datetime_ms import DatetimeMS
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from pymongo import MongoClient, ReadPreference
+from pydantic import Field, field_validator, model_validator
 from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect, ConfigurationError, OperationFailure, PyMongoError
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
-from connectors.addresses import Resolve, checked, resolve
+from connectors import database
+from connectors.addresses import Resolve, resolve
+from connectors.database import NotReadable
+from connectors.mongo_changes import changes
+from connectors.mongo_server import Document, Server, browse, connected, readable, secured, told
+from connectors.mongo_sink import upserted
 from connectors.registry import Reach, connector
-from connectors.unwritten import unwritten
-from engine.errors import Retry, SpireError, Stop
-from engine.ports import Cursor, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
-DOCUMENTS = 250_000
-_SELECT = 15_000
 _NDJSON = "application/x-ndjson"
-Document = dict[str, Any]
+__all__ = ["Config", "browse", "check", "read", "write"]
 
 
-class Unreachable(Retry):
-    """The database did not answer. We will try again at the next run."""
-
-
-class Turned(Stop):
-    """The database refused us."""
-
-
-class NotReadable(Stop):
-    """This collection can't be read so."""
-
-
-@connector("mongo", title="MongoDB", summary="A collection of a MongoDB database")
-class Config(BaseModel):
+@connector(
+    "mongo",
+    title="MongoDB",
+    summary="A collection of a MongoDB database",
+    capabilities=("incremental", "streams", "write"),
+)
+class Config(Server):
     """Which database, how to sign in, and what to read of it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    host: str = Field(description="Name or address of one server.", min_length=1, max_length=255)
-    port: int = Field(
-        json_schema_extra={"further": True}, default=27017, ge=1, le=65535, description="Port of the server."
-    )
-    database: str = Field(description="Name of the database.", min_length=1, max_length=63)
     collection: str = Field(description="Name of the collection.", min_length=1, max_length=255)
-    username: str = Field(default="", description="Account to read with; one that may only read is best.")
-    password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
-    auth_database: str = Field(
-        json_schema_extra={"further": True}, default="admin", description="Database that knows the account."
-    )
-    tls: Literal["verify-full", "require", "disable"] = Field(
-        title="TLS",
-        default="verify-full",
-        description="verify-full proves who the server is; require encrypts only; disable does neither.",
-    )
-    authority: str = Field(
-        json_schema_extra={"further": True, "lines": 4},
-        default="",
-        description="Certificate of the authority to trust (PEM), where it is a private one.",
-    )
-    certificate: SecretStr = Field(
-        json_schema_extra={"further": True, "lines": 4},
-        default=SecretStr(""),
-        description="Our certificate and its key (PEM), where the server asks for one.",
-    )
     filter: str = Field(
         json_schema_extra={"lines": 4},
         default="",
@@ -86,16 +53,11 @@ class Config(BaseModel):
         max_length=20_000,
     )
     fields: list[str] = Field(default=[], description="Fields to read; none means all of them.")
-    cursor: str = Field(
-        default="",
-        description="Field that grows with every change, such as updated_at; without one each run reads everything.",
-        max_length=200,
-    )
-    overlap: float = Field(
-        json_schema_extra={"further": True},
-        default=300.0,
-        ge=0,
-        description="How far before the last value to read again: seconds for times, units for numbers.",
+    cursor: database.Grows = ""
+    overlap: database.Overlap = 300.0
+    changes: bool = Field(
+        default=False,
+        description="Follow the changes of a replica set: everything once, then only what was written or deleted.",
     )
 
     @field_validator("filter")
@@ -109,86 +71,113 @@ class Config(BaseModel):
             raise ValueError("give one query document, without code")
         return value
 
+    @model_validator(mode="after")
+    def _one_way(self) -> Config:
+        if self.changes and (self.cursor or self.filter):
+            raise ValueError("changes are followed without a cursor field and without a filter")
+        return self
+
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, permission, cursor, first document; each failure with what to do."""
-    stage = "name"
-    try:
-        addresses = checked(config.host, config.port, reach.hosts)
-        yield Stage("name", True, f"{config.host} is {addresses[0]}")
-        stage = "sign-in"
-        with _connected(config, reach, resolve) as collection:
-            version = collection.database.client.server_info()["version"]
-            how = "without TLS" if config.tls == "disable" else "over TLS"
-            yield Stage("sign-in", True, f"MongoDB {version}, {how}")
-            stage = "permission"
-            count = collection.estimated_document_count()
-            yield Stage("permission", True, f"about {count:,} documents")
-            if config.cursor:
-                stage = "cursor"
-                indexed = any(
-                    index["key"][0][0] == config.cursor for index in collection.index_information().values()
-                )
-                missing = (
-                    "" if indexed else "; no index begins with it, so each run reads the whole collection"
-                )
-                yield Stage("cursor", True, f"{config.cursor}{missing}")
-            stage = "first document"
-            found = collection.find_one(_filter(config))
-            yield Stage("first document", True, "there is one" if found else "nothing in it yet")
-    except (SpireError, PyMongoError) as error:
-        told = _told(error, config) if isinstance(error, PyMongoError) else error
-        yield Stage(stage, False, f"{told.title} {told.where}".strip(), told.action or _ADVICE[stage])
-
-
-_ADVICE = {
-    "name": "Check the server's name.",
-    "sign-in": "Check the server, the account and TLS.",
-    "permission": "Check that this account may read the collection.",
-    "cursor": "Check that this account may list the collection's indexes.",
-    "first document": "Check the filter.",
-}
+    return database.checking(config, reach, connected, _STEPS, told, PyMongoError)
 
 
 def read(
     config: Config, since: Cursor | None, reach: Reach, resolver: Resolve = resolve
 ) -> Iterator[Payload]:
-    """Documents as lines of JSON: all of them, or those since the cursor."""
-    with _connected(config, reach, resolver) as collection:
+    """Documents as lines of JSON: all of them, those since the cursor, or those that changed since."""
+    with connected(config, reach, resolver) as found:
+        collection = readable(found, config.collection)
         try:
-            if not config.cursor:
-                yield Payload(
-                    f"{config.collection}.ndjson", _lines(collection, config, {}, "_id"), None, _NDJSON
-                )
+            if config.changes:
+                following = changes(collection, config.fields, since)
+                for number, (documents, reached) in enumerate(following, 1):
+                    name = f"{config.collection}-{number}.ndjson"
+                    yield Payload(name, _stream(documents, config), reached, _NDJSON)
                 return
-            for number, (condition, reached) in enumerate(_slices(collection, config, since), 1):
-                after: Cursor = {"field": config.cursor, "value": reached} if reached else {**(since or {})}
-                stream = _lines(collection, config, condition, config.cursor)
-                yield Payload(f"{config.collection}-{number}.ndjson", stream, after, _NDJSON)
+            for number, (condition, after) in enumerate(_slices(collection, config, since), 1):
+                name = f"{config.collection}{f'-{number}' if after is not None else ''}.ndjson"
+                order = config.cursor or "_id"
+                yield Payload(name, _lines(collection, config, condition, order), after, _NDJSON)
         except PyMongoError as error:
-            raise _told(error, config) from None
+            raise told(error, config) from None
+
+
+def write(
+    config: Config, outgoing: Outgoing, reach: Reach, resolver: Resolve = resolve
+) -> Iterator[Delivered]:
+    """Put records into the collection by their key, a part at a time."""
+    with connected(config, reach, resolver) as found:
+        try:
+            yield from upserted(found[config.collection], outgoing)
+        except PyMongoError as error:
+            raise told(error, config) from None
+
+
+# ── the stages of a check ────────────────────────────────────────────────────────────────────────────
+
+
+def _permitted(found: Database[Document], config: Config) -> str:
+    return f"about {found[config.collection].estimated_document_count():,} documents"
+
+
+def _cursor(found: Database[Document], config: Config) -> str | None:
+    """What reading by the cursor will cost, or whether changes are told at all."""
+    collection = readable(found, config.collection)
+    if config.changes:
+        collection.watch().close()
+        return "this server tells its changes"
+    if not config.cursor:
+        return None
+    indexes = collection.index_information().values()
+    indexed = any(index["key"][0][0] == config.cursor for index in indexes)
+    return config.cursor + (
+        "" if indexed else "; no index begins with it, so each run reads the whole collection"
+    )
+
+
+def _first_document(found: Database[Document], config: Config) -> str:
+    there = readable(found, config.collection).find_one(_filter(config))
+    return "there is one" if there else "nothing in it yet"
+
+
+_STEPS = {"sign-in": secured, "permission": _permitted, "cursor": _cursor, "first document": _first_document}
+
+
+# ── which documents ──────────────────────────────────────────────────────────────────────────────────
 
 
 def _slices(
     collection: Collection[Document], config: Config, since: Cursor | None
+) -> Iterator[tuple[Document, Cursor | None]]:
+    """What to read, piece by piece, each with the cursor after it."""
+    if config.cursor:
+        begun = database.known(since, config.cursor, "field")
+        for condition, value in _by(collection, config, config.cursor, config.overlap, begun):
+            yield condition, {"field": config.cursor, "value": value} if value else {**(since or {})}
+        return
+    by_id = partial(_by, collection, config, "_id", 0)
+    for found, after in database.cut(since, by_id, "_id"):
+        yield found or {}, after
+
+
+def _by(
+    collection: Collection[Document], config: Config, name: str, overlap: float, known: str | None
 ) -> Iterator[tuple[Document, str | None]]:
     """Conditions that together take every document once, each with the value reached.
 
     MongoDB compares within a type, so the type of the latest value is the one that is followed.
     """
-    name, known = (
-        config.cursor,
-        (since or {}).get("value") if (since or {}).get("field") == config.cursor else None,
-    )
     top = _first(collection, {"$and": [_filter(config), {name: {"$exists": True, "$ne": None}}]}, name, -1)
-    last: str | None = str(known) if known else None
+    last = known
     if top is not None:
         kind = {name: {"$type": _type(top)}}
-        begin = _earlier(_value(str(known)), config.overlap) if known else None
+        begin = _earlier(_value(known), overlap) if known else None
         bound: Document = {"$gte": begin} if begin is not None and _type(begin) == _type(top) else {}
         while True:
             inner: Document = {"$and": [_filter(config), kind, {name: bound} if bound else {}]}
-            end = _first(collection, inner, name, 1, skip=DOCUMENTS - 1)
+            end = _first(collection, inner, name, 1, skip=database.ROWS - 1)
             whole = end is None
             end = _first(collection, inner, name, -1) if whole else end
             if end is None:
@@ -256,6 +245,9 @@ def _filter(config: Config) -> Document:
     return found
 
 
+# ── documents ────────────────────────────────────────────────────────────────────────────────────────
+
+
 class _Lines(io.RawIOBase):
     """Documents as lines of JSON, a batch at a time."""
 
@@ -266,18 +258,11 @@ class _Lines(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while not self.held:
-            lines = []
+        if not self.held:
             try:
-                for document in self.documents:
-                    lines.append(orjson.dumps(plain(document), option=orjson.OPT_NON_STR_KEYS))
-                    if len(lines) == 1000:
-                        break
+                self.held = memoryview(b"".join(map(line, islice(self.documents, 1000))))
             except PyMongoError as error:
-                raise _told(error, self.config) from None
-            if not lines:
-                return 0
-            self.held = memoryview(b"\n".join(lines) + b"\n")
+                raise told(error, self.config) from None
         size = min(len(buffer), len(self.held))
         buffer[:size] = self.held[:size]
         self.held = self.held[size:]
@@ -287,23 +272,19 @@ class _Lines(io.RawIOBase):
 def _lines(collection: Collection[Document], config: Config, condition: Document, order: str) -> BinaryIO:
     chosen = dict.fromkeys(config.fields, 1) or None
     wanted: Document = {"$and": [_filter(config), condition]}
-    found = collection.find(wanted, chosen).sort(order, 1).allow_disk_use(True)
-    return cast(BinaryIO, io.BufferedReader(_Lines(iter(found), config), 1 << 20))
+    return _stream(collection.find(wanted, chosen).sort(order, 1).allow_disk_use(True), config)
 
 
-def plain(value: Any) -> Any:
-    """A BSON value as JSON has it; what JSON has no form for becomes exact text."""
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Int64):
-        return int(value)
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    return _text(value)
+def _stream(documents: Iterable[Document], config: Config) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Lines(iter(documents), config), 1 << 20))
+
+
+def line(document: Document) -> bytes:
+    """A document as a line of JSON; what JSON has no form for becomes exact text."""
+    return orjson.dumps(document, default=_text, option=_FORM)
+
+
+_FORM = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
 
 
 def _text(value: Any) -> Any:
@@ -318,83 +299,9 @@ def _text(value: Any) -> Any:
     if isinstance(value, Regex):
         return f"/{value.pattern}/"
     if isinstance(value, DBRef):
-        return plain(dict(value.as_doc()))
+        return dict(value.as_doc())
     if isinstance(value, MinKey | MaxKey):
         return type(value).__name__
     if isinstance(value, DatetimeMS):
         return int(value)
     return str(value)  # ObjectId, Decimal128, Code
-
-
-# ── connecting ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def _connected(config: Config, reach: Reach, resolver: Resolve) -> Iterator[Collection[Document]]:
-    """The collection, on a connection to this one server: what it says of others is not followed."""
-    addresses = checked(config.host, config.port, reach.hosts, resolver)
-    with ExitStack() as stack:
-        options: dict[str, Any] = {}
-        if config.tls != "disable":
-            options |= {"tls": True, "tlsAllowInvalidCertificates": config.tls == "require"}
-            if config.authority and config.tls == "verify-full":
-                options["tlsCAFile"] = stack.enter_context(unwritten(config.authority))
-            if certificate := config.certificate.get_secret_value():
-                options["tlsCertificateKeyFile"] = stack.enter_context(unwritten(certificate))
-        if config.username:
-            options |= {
-                "username": config.username,
-                "password": config.password.get_secret_value(),
-                "authSource": config.auth_database,
-            }
-        try:
-            # A certificate is for a name; without one the address that was checked is the safer choice.
-            client: MongoClient[Document] = MongoClient(
-                addresses[0] if config.tls == "disable" else config.host, config.port, directConnection=True,
-                serverSelectionTimeoutMS=_SELECT, connectTimeoutMS=_SELECT, appname="phantom-spire", tz_aware=True, **options,
-            )  # fmt: skip
-            stack.callback(client.close)
-            client.admin.command("ping")
-            if config.username:
-                client.admin.command("connectionStatus")
-        except (PyMongoError, ConfigurationError) as error:
-            raise _told(error, config) from None
-        codec: CodecOptions[Document] = CodecOptions(
-            tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO
-        )
-        found = client[config.database].get_collection(
-            config.collection, codec, read_preference=ReadPreference.SECONDARY_PREFERRED
-        )
-        yield found
-
-
-def _told(error: PyMongoError, config: Config) -> SpireError:
-    """What an error of the driver means. Its own text may hold values, so it is not passed on."""
-    place = f"{config.host}:{config.port}"
-    text = str(error)
-    if isinstance(error, OperationFailure):
-        if error.code == 18:
-            return Turned(
-                f"{place}: The account or its password is wrong.",
-                action="Check both, and the database that knows the account.",
-            )
-        if error.code == 13:
-            return Turned(
-                f"{place}: This account may not read it.",
-                action="Ask the server's administrator for the right to read.",
-            )
-        return NotReadable(
-            f"{place}: the server answered with error {error.code}.", action="Check filter and cursor."
-        )
-    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
-        return Turned(
-            f"{place}: The server's certificate is not trusted.",
-            action="Give its authority's certificate (PEM).",
-        )
-    if "SSL handshake failed" in text or "TLS" in text:
-        return Turned(
-            f"{place}: TLS could not be agreed on.", action="Set TLS to disable if the network is trusted."
-        )
-    if isinstance(error, AutoReconnect):
-        return Unreachable(f"{place}: nobody answers there.")
-    return NotReadable(f"{place}: {type(error).__name__}.", action="Check the configuration.")

@@ -8,102 +8,41 @@ stamped. What comes twice is found unchanged.
 from __future__ import annotations
 
 import io
+import select
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, cast
+from functools import partial
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import psycopg
-import sqlglot
 from psycopg import sql
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from sqlglot import exp
+from psycopg.pq import ExecStatus
 
-from connectors.addresses import Resolve, checked, resolve
+from connectors import database
+from connectors.addresses import Resolve, resolve
+from connectors.database import Broke, NotReadable, Relation, Slice
+from connectors.postgres_server import Connection, Server, browse, connected, reason, secured, told
+from connectors.postgres_sink import upserted
 from connectors.registry import Reach, connector
-from connectors.unwritten import unwritten
-from engine.errors import Retry, SpireError, Stop
-from engine.ports import Cursor, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
-ROWS = 500_000
-_CONNECT = 15
+# A server that says nothing for so long in the middle of a table has hung.
+_SILENCE = 600
+_BLOCK = 1 << 18
 # Types of PostgreSQL's categories (pg_type.typcategory): dates and times, numbers; text orders as well.
 _TIMES, _NUMBERS, _TEXT = "D", "N", "S"
-
-
-class Unreachable(Retry):
-    """The database did not answer. We will try again at the next run."""
-
-
-class Turned(Stop):
-    """The database refused the connection."""
-
-
-class NotReadable(Stop):
-    """This table or query can't be read."""
-
-
-class Broke(Retry):
-    """The database ended the connection while it was read. We will go on at the next run."""
+__all__ = ["Config", "browse", "check", "read", "write"]
 
 
 @connector(
     "postgres",
     title="PostgreSQL",
     summary="A table, view or query of a PostgreSQL database",
+    capabilities=("incremental", "write"),
 )
-class Config(BaseModel):
+class Config(database.Tables, Server):
     """Which database, how to sign in, and what to read of it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    host: str = Field(description="Name or address of the server.", min_length=1, max_length=255)
-    port: int = Field(
-        json_schema_extra={"further": True}, default=5432, ge=1, le=65535, description="Port of the server."
-    )
-    database: str = Field(description="Name of the database.", min_length=1, max_length=63)
-    username: str = Field(description="Account to read with; one that may only read is best.", min_length=1)
-    password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
-    tls: Literal["verify-full", "require", "disable"] = Field(
-        title="TLS",
-        default="verify-full",
-        description="verify-full proves who the server is; require encrypts only; disable does neither.",
-    )
-    authority: str = Field(
-        json_schema_extra={"further": True, "lines": 4},
-        default="",
-        description="Certificate of the authority to trust (PEM), where it is a private one.",
-    )
-    certificate: SecretStr = Field(
-        json_schema_extra={"further": True, "lines": 4},
-        default=SecretStr(""),
-        description="Our certificate and its key (PEM), where the server asks for one.",
-    )
-    table: str = Field(default="", description="Table or view, such as public.indicators.", max_length=200)
-    query: str = Field(
-        json_schema_extra={"lines": 4},
-        default="",
-        description="A SELECT, in place of a table.",
-        max_length=20_000,
-    )
-    columns: list[str] = Field(default=[], description="Columns to read; none means all of them.")
-    cursor: str = Field(
-        default="",
-        description="Column that grows with every change, such as updated_at; without one each run reads all rows.",
-        max_length=63,
-    )
-    overlap: float = Field(
-        json_schema_extra={"further": True},
-        default=300.0,
-        ge=0,
-        description="How far before the last value to read again: seconds for times, units for numbers.",
-    )
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> Config:
-        if bool(self.table) == bool(self.query):
-            raise ValueError("give a table or a query, and not both")
-        return self
 
 
 @dataclass(frozen=True)
@@ -114,144 +53,142 @@ class Column:
     type: str
     category: str
 
+    @property
+    def grows(self) -> bool:
+        """Whether its values have an order that a read can follow."""
+        return self.category in (_TIMES, _NUMBERS, _TEXT) or self.type == "uuid"
 
-@dataclass(frozen=True)
-class Relation:
-    """What is read: a FROM item and its columns."""
 
-    source: sql.Composable
-    columns: tuple[Column, ...]
-
-    def column(self, name: str) -> Column:
-        """The column of that name; NotReadable where there is none."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        raise NotReadable(
-            f"There is no column {name}.", action=f"There are: {', '.join(c.name for c in self.columns)}."
-        )
+Read: TypeAlias = "Relation[sql.Composable, Column]"
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, permission, cursor, first row; each failure with what to do."""
-    stage = "name"
-    try:
-        addresses = checked(config.host, config.port, reach.hosts)
-        yield Stage("name", True, f"{config.host} is {addresses[0]}")
-        stage = "sign-in"
-        with _connected(config, reach, resolve) as connection:
-            yield Stage("sign-in", True, _secured(connection))
-            stage = "permission"
-            relation = _relation(connection, config)
-            yield Stage("permission", True, f"{len(relation.columns):,} columns")
-            if config.cursor:
-                stage = "cursor"
-                yield _cursor_stage(connection, config, relation)
-            stage = "first row"
-            query = sql.SQL("SELECT 1 FROM {} LIMIT 1").format(relation.source)
-            found = connection.execute(query).fetchone()
-            yield Stage("first row", True, "there is one" if found else "nothing in it yet")
-    except (SpireError, psycopg.Error) as error:
-        told = _told(error, config) if isinstance(error, psycopg.Error) else error
-        yield Stage(stage, False, f"{told.title} {told.where}".strip(), told.action or _ADVICE[stage])
-
-
-_ADVICE = {
-    "name": "Check the server's name.",
-    "sign-in": "Check the server, the account and TLS.",
-    "permission": "Check the table's name, and that this account may SELECT from it.",
-    "cursor": "Choose a column that grows with every change, or none.",
-    "first row": "Check that this account may read it.",
-}
+    return database.checking(config, reach, connected, _STEPS, told, psycopg.Error)
 
 
 def read(
     config: Config, since: Cursor | None, reach: Reach, resolver: Resolve = resolve
 ) -> Iterator[Payload]:
     """Rows as CSV with a header, in one snapshot of the database: all of them, or those since the cursor."""
-    name = f"{config.table or 'query'}.csv"
-    with _connected(config, reach, resolver) as connection:
+    with connected(config, reach, resolver) as connection:
         try:
             relation = _relation(connection, config)
-            if not config.cursor:
-                yield Payload(name, _copy(connection, _select(config, relation, sql.SQL("true"))), None, _CSV)
-                return
-            column = _ordering(relation, config)
-            name = name.removesuffix(".csv")
-            for number, (condition, reached) in enumerate(
-                _slices(connection, config, relation, column, since), 1
-            ):
-                after: Cursor = {"column": column.name, "value": reached} if reached else {**(since or {})}
+            for number, (condition, after) in enumerate(_slices(connection, config, relation, since), 1):
+                name = f"{config.table or 'query'}{f'-{number}' if after is not None else ''}.csv"
                 stream = _copy(connection, _select(config, relation, condition))
-                yield Payload(f"{name}-{number}.csv", stream, after, _CSV)
+                yield Payload(name, stream, after, database.CSV)
                 while stream.read(1 << 20):
                     pass  # what was not wanted still has to pass before the next question
         except psycopg.Error as error:
-            raise _told(error, config) from None
+            raise told(error, config) from None
 
 
-_CSV = "text/csv"
+def write(
+    config: Config, outgoing: Outgoing, reach: Reach, resolver: Resolve = resolve
+) -> Iterator[Delivered]:
+    """Put records into the table by their key, a part at a time; the table is made where there is none."""
+    with connected(config, reach, resolver, writing=True) as connection:
+        try:
+            yield from upserted(connection, database.parts_of(config.table, "postgres"), outgoing)
+        except psycopg.Error as error:
+            raise told(error, config) from None
+
+
+# ── which rows ───────────────────────────────────────────────────────────────────────────────────────
+
+Condition: TypeAlias = sql.Composable
+_ALL = sql.SQL("true")
 
 
 def _slices(
-    connection: psycopg.Connection[Any],
-    config: Config,
-    relation: Relation,
-    column: Column,
-    since: Cursor | None,
-) -> Iterator[tuple[sql.Composable, str | None]]:
-    """Conditions on the cursor column that together take every row once, each with the value reached.
+    connection: Connection, config: Config, relation: Read, since: Cursor | None
+) -> Iterator[tuple[Condition, Cursor | None]]:
+    """What to read, piece by piece, each with the cursor after it."""
+    if config.cursor:
+        column = _ordering(relation, config)
+        begun = database.known(since, column.name)
+        for condition, value in _by(connection, relation, column, begun, config.overlap):
+            yield condition, {"column": column.name, "value": value} if value else {**(since or {})}
+        return
+    key = _key(connection, config, relation)
+    if key is None:
+        yield _ALL, None
+        return
+    by_key = partial(_by, connection, relation, key, overlap=0)
+    for found, after in database.cut(since, by_key, key.name):
+        yield found or _ALL, after
 
-    Rows without a value come last, every time: nothing says whether they are new.
-    """
+
+def _by(
+    connection: Connection, relation: Read, column: Column, since: str | None, overlap: float
+) -> Iterator[tuple[Condition, str | None]]:
+    """Conditions on a column that together take every row once, each with the value reached."""
     name = sql.Identifier(column.name)
-    low = _begin(column, config.overlap, since)
-    whole = (
-        sql.SQL("{} >= {}").format(name, low) if low is not None else sql.SQL("{} IS NOT NULL").format(name)
-    )
-    last: str | None = None
-    while True:
-        inner = whole if last is None else sql.SQL("{} > {}").format(name, _typed(column, last))
+
+    def condition(slice: Slice) -> Condition:
+        if slice.valueless:
+            return sql.SQL("{} IS NULL").format(name)
+        parts = [sql.SQL("{} IS NOT NULL").format(name)]
+        if slice.since is not None:
+            parts.append(sql.SQL("{} >= {}").format(name, _earlier(column, slice.since, overlap)))
+        if slice.above is not None:
+            parts.append(sql.SQL("{} > {}").format(name, _typed(column, slice.above)))
+        if slice.until is not None:
+            parts.append(sql.SQL("{} <= {}").format(name, _typed(column, slice.until)))
+        return sql.SQL(" AND ").join(parts)
+
+    def end_of(open_above: Slice) -> str | None:
         page = sql.SQL(
             "SELECT max(c)::text FROM (SELECT {} AS c FROM {} WHERE {} ORDER BY 1 FETCH FIRST {} ROWS WITH TIES) AS page"
-        ).format(name, relation.source, inner, sql.Literal(ROWS))
+        ).format(name, relation.source, condition(open_above), sql.Literal(database.ROWS))
         row = connection.execute(page).fetchone()
-        if row is None or row[0] is None:
-            break
-        until = sql.SQL("{} AND {} <= {}").format(inner, name, _typed(column, row[0]))
-        yield until, str(row[0])
-        last = str(row[0])
-    nothing = sql.SQL("{} IS NULL").format(name)
-    found = connection.execute(
-        sql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 1").format(relation.source, nothing)
-    ).fetchone()
-    if found:
-        yield nothing, last
+        return None if row is None or row[0] is None else str(row[0])
+
+    def valueless() -> bool:
+        nothing = condition(Slice(valueless=True))
+        found = sql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 1").format(relation.source, nothing)
+        return connection.execute(found).fetchone() is not None
+
+    for slice, value in database.sliced(since, end_of, valueless):
+        yield condition(slice), value
 
 
-def _begin(column: Column, overlap: float, since: Cursor | None) -> sql.Composable | None:
-    """The value to begin at: the one reached, less the overlap."""
-    if not since or since.get("column") != column.name or not since.get("value"):
-        return None
-    value = _typed(column, str(since["value"]))
+def _earlier(column: Column, value: str, overlap: float) -> sql.Composable:
+    """The value reached, less the overlap."""
+    typed = _typed(column, value)
     if column.category == _TIMES:
         # A date less an interval is a timestamp, which would leave out rows of that day.
-        return sql.SQL("({} - {}::interval)::{}").format(
-            value, sql.Literal(f"{overlap} seconds"), sql.SQL(column.type)
-        )
+        back = sql.Literal(f"{overlap} seconds")
+        return sql.SQL("({} - {}::interval)::{}").format(typed, back, sql.SQL(column.type))
     if column.category == _NUMBERS:
-        return sql.SQL("({} - {}::numeric)").format(value, sql.Literal(overlap))
-    return value
+        return sql.SQL("({} - {}::numeric)").format(typed, sql.Literal(overlap))
+    return typed
 
 
 def _typed(column: Column, value: str) -> sql.Composable:
     return sql.SQL("{}::{}").format(sql.Literal(value), sql.SQL(column.type))
 
 
-def _select(config: Config, relation: Relation, condition: sql.Composable) -> sql.Composable:
-    chosen = [relation.column(name) for name in config.columns] or list(relation.columns)
-    if config.cursor and config.columns and config.cursor not in config.columns:
-        chosen.append(relation.column(config.cursor))
+def _key(connection: Connection, config: Config, relation: Read) -> Column | None:
+    """The column that is the table's whole primary key, where it has an order and the table is large."""
+    if not config.table:
+        return None
+    row = connection.execute(
+        "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] "
+        "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary AND i.indnkeyatts = 1",
+        [_table(config.table).as_string(connection)],
+    ).fetchone()
+    found = relation.column(row[0]) if row else None
+    return found if found and found.grows else None
+
+
+# ── rows ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _select(config: Config, relation: Read, condition: Condition) -> sql.Composable:
+    chosen = relation.chosen(config)
     values = sql.SQL(", ").join(_value(column) for column in chosen)
     if len(chosen) == 1:
         # One NULL alone would be an empty line, which is no row in CSV; an empty text is written with quotes.
@@ -268,94 +205,109 @@ def _value(column: Column) -> sql.Composable:
 
 
 class _Rows(io.RawIOBase):
-    """The bytes of a COPY as they come."""
+    """The bytes of a COPY as they come, straight from libpq: it hands over a row at a time, and a turn of the
+    driver for each would cost more than the row."""
 
-    def __init__(self, connection: psycopg.Connection[Any], select: sql.Composable, where: str) -> None:
-        self.held, self.where = memoryview(b""), where
+    def __init__(self, connection: Connection, select: sql.Composable) -> None:
+        self.held, self.where = memoryview(b""), connection.info.dbname
         self._open = ExitStack()
         statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(select)
-        self._copy = self._open.enter_context(self._open.enter_context(connection.cursor()).copy(statement))
+        self._open.enter_context(self._open.enter_context(connection.cursor()).copy(statement))
+        self._libpq: Any = connection.pgconn
+        self._over = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while not self.held:
+        if not self.held and not self._over:
             try:
-                data = self._copy.read()
+                self.held = memoryview(self._block())
             except psycopg.Error as error:
-                raise Broke(f"{self.where}: {_reason(error)}.") from None
-            if not data:
-                self._open.close()
-                return 0
-            self.held = memoryview(data)
+                raise Broke(f"{self.where}: {reason(error)}.") from None
         size = min(len(buffer), len(self.held))
         buffer[:size] = self.held[:size]
         self.held = self.held[size:]
         return size
 
+    def _block(self) -> bytes:
+        """The rows that are there already, some hundred kilobytes at most; nothing only at the end."""
+        rows, size, libpq = list[bytes](), 0, self._libpq
+        while size < _BLOCK:
+            length, row = libpq.get_copy_data(1)
+            if length > 0:
+                rows.append(bytes(row))
+                size += length
+            elif length < 0:
+                self._end()
+                break
+            elif rows:
+                break
+            else:
+                if not select.select([libpq.socket], [], [], _SILENCE)[0]:
+                    raise Broke(f"{self.where}: it said nothing for {_SILENCE // 60} minutes.")
+                libpq.consume_input()
+        return b"".join(rows)
 
-def _copy(connection: psycopg.Connection[Any], select: sql.Composable) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Rows(connection, select, connection.info.dbname), 1 << 20))
+    def _end(self) -> None:
+        while (result := self._libpq.get_result()) is not None:
+            if result.status == ExecStatus.FATAL_ERROR:
+                raise Broke(f"{self.where}: it ended before its last row.")
+        self._over = True
+        self._open.close()
+
+
+def _copy(connection: Connection, wanted: sql.Composable) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Rows(connection, wanted), 1 << 20))
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _relation(connection: psycopg.Connection[Any], config: Config) -> Relation:
+def _relation(connection: Connection, config: Config) -> Read:
     source = _query(config.query) if config.query else _table(config.table)
     with connection.cursor() as cursor:
         try:
             cursor.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(source))
         except psycopg.Error as error:
-            raise NotReadable(
-                f"{config.table or 'query'}: {_reason(error)}.", action=_ADVICE["permission"]
-            ) from None
-        told = [(c.name, c.type_code, c._fmod) for c in cursor.description or ()]
-        if len({name for name, *_ in told}) < len(told):
-            raise NotReadable("Two columns have the same name.", action="Name them apart with AS.")
+            what = config.table or "query"
+            raise NotReadable(f"{what}: {reason(error)}.", action=database.ADVICE["permission"]) from None
+        told = [(c.name, c.type_code) for c in cursor.description or ()]
         cursor.execute(
             "SELECT oid, format_type(oid, NULL), typcategory FROM pg_type WHERE oid = ANY(%s)",
-            [[type_ for _, type_, _ in told]],
+            [[type_ for _, type_ in told]],
         )
         types = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
-    return Relation(source, tuple(Column(name, *types[type_]) for name, type_, _ in told))
+    return Relation(source, tuple(Column(name, *types[type_]) for name, type_ in told))
 
 
 def _table(name: str) -> sql.Composable:
     """A table by its name, quoted as PostgreSQL quotes; what has no quotes is taken as it is written."""
-    try:
-        found = exp.to_table(name, dialect="postgres")
-    except sqlglot.errors.SqlglotError:
-        raise NotReadable(f"{name} is no name of a table.", action="Write schema.table.") from None
-    return sql.SQL(".").join(sql.Identifier(part.name) for part in found.parts)
+    return sql.SQL(".").join(map(sql.Identifier, database.parts_of(name, "postgres")))
 
 
 def _query(text: str) -> sql.Composable:
-    """One SELECT as a FROM item; NotReadable where it is anything else."""
-    try:
-        parsed = sqlglot.parse(text, dialect="postgres")
-    except sqlglot.errors.SqlglotError:
-        raise NotReadable(
-            "This query is not one that can be understood.", action="Write one SELECT."
-        ) from None
-    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query):
-        raise NotReadable("This query is no SELECT.", action="Write one SELECT, and nothing else.")
-    return sql.SQL("({}) AS source").format(sql.SQL(text.strip().rstrip(";")))
+    return sql.SQL("({}) AS source").format(sql.SQL(database.one_select(text, "postgres")))
 
 
-def _ordering(relation: Relation, config: Config) -> Column:
+def _ordering(relation: Read, config: Config) -> Column:
     column = relation.column(config.cursor)
-    if column.category not in (_TIMES, _NUMBERS, _TEXT) and column.type not in ("uuid",):
+    if not column.grows:
         raise NotReadable(
-            f"{column.name} is of type {column.type}, which does not grow.", action=_ADVICE["cursor"]
+            f"{column.name} is of type {column.type}, which does not grow.", action=database.ADVICE["cursor"]
         )
     return column
 
 
-def _cursor_stage(connection: psycopg.Connection[Any], config: Config, relation: Relation) -> Stage:
+def _permitted(connection: Connection, config: Config) -> str:
+    return f"{len(_relation(connection, config).columns):,} columns"
+
+
+def _cursor(connection: Connection, config: Config) -> str | None:
     """Whether the cursor column orders rows, and what reading by it will cost."""
-    column = _ordering(relation, config)
+    if not config.cursor:
+        return None
+    column = _ordering(_relation(connection, config), config)
     detail = f"{column.name}, {column.type}"
     if config.table:
         indexed = connection.execute(
@@ -364,80 +316,13 @@ def _cursor_stage(connection: psycopg.Connection[Any], config: Config, relation:
             [config.table, column.name],
         ).fetchone()
         detail += "" if indexed else "; no index begins with it, so each run reads the whole table"
-    return Stage("cursor", True, detail)
+    return detail
 
 
-# ── connecting ───────────────────────────────────────────────────────────────────────────────────────
+def _first(connection: Connection, config: Config) -> str:
+    source = _relation(connection, config).source
+    found = connection.execute(sql.SQL("SELECT 1 FROM {} LIMIT 1").format(source)).fetchone()
+    return "there is one" if found else "nothing in it yet"
 
 
-@contextmanager
-def _connected(config: Config, reach: Reach, resolver: Resolve) -> Iterator[psycopg.Connection[Any]]:
-    """A connection to a checked address, in one read-only snapshot, with values written the same everywhere."""
-    addresses = checked(config.host, config.port, reach.hosts, resolver)
-    with ExitStack() as stack:
-        options = _secrets(config, stack)
-        try:
-            connection = psycopg.connect(
-                host=config.host, hostaddr=addresses[0], port=config.port, dbname=config.database,
-                user=config.username, password=config.password.get_secret_value() or None,
-                sslmode=config.tls, connect_timeout=_CONNECT, application_name="phantom-spire",
-                options="-c DateStyle=ISO -c TimeZone=UTC -c IntervalStyle=iso_8601 -c bytea_output=hex "
-                "-c extra_float_digits=1 -c default_transaction_read_only=on",
-                keepalives_idle=30, keepalives_interval=10, keepalives_count=3, **options,
-            )  # fmt: skip
-        except psycopg.Error as error:
-            raise _told(error, config) from None
-        stack.callback(connection.close)
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.read_only = True
-        yield connection
-
-
-def _secrets(config: Config, stack: ExitStack) -> dict[str, Any]:
-    """TLS files, held in memory: libpq wants paths, and a key of which nobody else may read."""
-    certificate = config.certificate.get_secret_value()
-    found: dict[str, Any] = {}
-    if config.tls == "verify-full":
-        found["sslrootcert"] = (
-            stack.enter_context(unwritten(config.authority)) if config.authority else "system"
-        )
-    if certificate:
-        found["sslcert"] = found["sslkey"] = stack.enter_context(unwritten(certificate))
-    return found
-
-
-def _secured(connection: psycopg.Connection[Any]) -> str:
-    version = connection.info.server_version
-    how = "over TLS" if connection.pgconn.ssl_in_use else "without TLS"
-    return f"PostgreSQL {version // 10_000}.{version % 10_000}, {how}"
-
-
-_SAID: tuple[tuple[str, type[Stop] | type[Retry], str, str], ...] = (
-    ("password authentication failed", Turned, "The account or its password is wrong.", "Check both."),
-    ("no password supplied", Turned, "The server asks for a password.", "Give the account's password."),
-    ("no pg_hba.conf entry", Turned, "The server does not let this account in from here.", "Ask its administrator."),
-    ("does not exist", Turned, "There is no such database or account.", "Check their names."),
-    ("certificate verify failed", Turned, "The server's certificate is not trusted.", "Give its authority's certificate (PEM)."),
-    ("does not match host name", Turned, "The server's certificate is for another name.", "Give the name in its certificate."),
-    ("server does not support SSL", Turned, "The server does not speak TLS.", "Set TLS to disable if the network is trusted."),
-    ("too many connections", Unreachable, "The server has no connection left.", ""),
-    ("too many clients", Unreachable, "The server has no connection left.", ""),
-)  # fmt: skip
-
-
-def _told(error: psycopg.Error, config: Config) -> SpireError:
-    """What an error of the driver means. Its own text may hold values, so it is not passed on."""
-    place = f"{config.host}:{config.port}"
-    text = str(error)
-    for words, kind, said, action in _SAID:
-        if words in text:
-            return kind(f"{place}: {said}", action=action)
-    if isinstance(error, psycopg.OperationalError):
-        return Unreachable(f"{place}: {_reason(error)}.")
-    return NotReadable(f"{place}: {_reason(error)}.", action=_ADVICE["permission"])
-
-
-def _reason(error: psycopg.Error) -> str:
-    """The error's class in PostgreSQL's own words, such as `undefined table`, without values."""
-    name = type(error).__name__
-    return "".join(f" {c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+_STEPS = {"sign-in": secured, "permission": _permitted, "cursor": _cursor, "first row": _first}

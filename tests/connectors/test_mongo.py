@@ -16,9 +16,10 @@ from bson import Binary, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
 from pydantic import ValidationError
 from pymongo.database import Database
 
-from connectors import check, mongo, payloads_of
+from connectors import check, mongo_server, payloads_of
 from connectors.addresses import NotAllowed
-from connectors.mongo import Config, Turned, Unreachable
+from connectors.database import Turned, Unreachable
+from connectors.mongo import Config
 from engine.model import Source
 from engine.ports import Cursor
 
@@ -93,7 +94,7 @@ def growing(
     database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> pymongo.collection.Collection[dict[str, Any]]:
     """A collection in which seven documents share each time, read ten at a time; some have none, one a text."""
-    monkeypatch.setattr(mongo, "DOCUMENTS", 10)
+    monkeypatch.setattr("connectors.database.ROWS", 10)
     database["growing"].drop()
     database["growing"].insert_many({"_id": n, "at": BEGIN + timedelta(hours=n // 7)} for n in range(100))
     database["growing"].insert_many([{"_id": 1000}, {"_id": 1001, "at": None}, {"_id": 1002, "at": "soon"}])
@@ -158,7 +159,7 @@ def test_a_check_goes_from_the_name_to_the_first_document(
 def test_who_is_refused_nobody_there_and_private_addresses_are_told_apart(
     base: dict[str, Any], free_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mongo, "_SELECT", 500)
+    monkeypatch.setattr(mongo_server, "SELECT", 500)
     with pytest.raises(Turned):
         documents(source(base, collection="x", password="wrong"))
     with pytest.raises(Unreachable):

@@ -14,9 +14,9 @@ import pymysql
 import pytest
 import trustme
 
-from connectors import check, mysql, payloads_of
+from connectors import check, payloads_of
 from connectors.addresses import NotAllowed
-from connectors.mysql import NotReadable, Turned, Unreachable
+from connectors.database import NotReadable, Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import mariadb
@@ -125,7 +125,7 @@ def test_what_is_no_single_select_is_refused(base: Base, query: str) -> None:
 @pytest.fixture
 def growing(run: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A table in which seven rows share each time, read ten rows at a time; three rows have none."""
-    monkeypatch.setattr(mysql, "ROWS", 10)
+    monkeypatch.setattr("connectors.database.ROWS", 10)
     run(
         "CREATE OR REPLACE TABLE growing (id int PRIMARY KEY, at datetime(3))",
         "INSERT INTO growing SELECT seq, '2026-01-01' + INTERVAL (seq DIV 7) HOUR FROM seq_0_to_99",

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 import trustme
 
-from connectors import check, payloads_of, postgres
+from connectors import check, payloads_of
 from connectors.addresses import NotAllowed
-from connectors.postgres import Broke, NotReadable, Turned, Unreachable
+from connectors.database import Broke, NotReadable, Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import postgres as server
@@ -125,7 +125,7 @@ def test_what_is_no_single_select_is_refused(base: dict[str, Any], query: str) -
 @pytest.fixture
 def growing(database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch) -> psycopg.Connection[Any]:
     """A table in which seven rows share each time, read ten rows at a time; three rows have none."""
-    monkeypatch.setattr(postgres, "ROWS", 10)
+    monkeypatch.setattr("connectors.database.ROWS", 10)
     database.execute(
         """DROP TABLE IF EXISTS feeds.growing;
         CREATE TABLE feeds.growing (id int PRIMARY KEY, at timestamptz);

@@ -1,0 +1,342 @@
+"""What databases have in common: how one is reached, what of it is read, how a check goes, and how a read is cut.
+
+Each database's own module says the rest in its own tongue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+
+import sqlglot
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from sqlglot import exp
+
+from connectors.addresses import Resolve, checked, resolve
+from connectors.registry import Reach
+from engine.errors import Retry, SpireError, Stop
+from engine.ports import Cursor, Stage
+
+CSV = "text/csv"
+# Rows to a payload: what one cursor stands for.
+ROWS = 500_000
+
+
+class Unreachable(Retry):
+    """The database did not answer. We will try again at the next run."""
+
+
+class Turned(Stop):
+    """The database refused the connection."""
+
+
+class NotReadable(Stop):
+    """This table, collection or query can't be read."""
+
+
+class Broke(Retry):
+    """The database ended the connection while it was read. We will go on at the next run."""
+
+
+# ── what a database asks for ─────────────────────────────────────────────────────────────────────────
+
+
+class Server(BaseModel):
+    """Which server, which database of it, and how to sign in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = Field(description="Name or address of the server.", min_length=1, max_length=255)
+    port: int = Field(json_schema_extra={"further": True}, ge=1, le=65535, description="Port of the server.")
+    database: str = Field(description="Name of the database.", min_length=1, max_length=64)
+    username: str = Field(description="Account to read with; one that may only read is best.")
+    password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
+    tls: Literal["verify-full", "require", "disable"] = Field(
+        title="TLS",
+        default="verify-full",
+        description="verify-full proves who the server is; require encrypts only; disable does neither.",
+    )
+    authority: str = Field(
+        json_schema_extra={"further": True, "lines": 4},
+        default="",
+        description="Certificate of the authority to trust (PEM), where it is a private one.",
+    )
+    certificate: SecretStr = Field(
+        json_schema_extra={"further": True, "lines": 4},
+        default=SecretStr(""),
+        description="Our certificate and its key (PEM), where the server asks for one.",
+    )
+
+    @property
+    def place(self) -> str:
+        """Where it is, for whoever reads an error."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def secured(self) -> str:
+        """How the connection goes, in words."""
+        return "without TLS" if self.tls == "disable" else "over TLS"
+
+
+Grows = Annotated[
+    str,
+    Field(
+        max_length=200,
+        description="What grows with every change, such as updated_at; without one each run reads everything.",
+    ),
+]
+Overlap = Annotated[
+    float,
+    Field(
+        json_schema_extra={"further": True},
+        ge=0,
+        description="How far before the last value to read again: seconds for times, units for numbers.",
+    ),
+]
+
+
+class Tables(Server):
+    """A server of tables: what to read is a table or a query."""
+
+    username: str = Field(description="Account to read with; one that may only read is best.", min_length=1)
+    table: str = Field(
+        default="", description="Table or view, with its schema where it needs one.", max_length=200
+    )
+    query: str = Field(
+        json_schema_extra={"lines": 4},
+        default="",
+        description="A SELECT, in place of a table.",
+        max_length=20_000,
+    )
+    columns: list[str] = Field(default=[], description="Columns to read; none means all of them.")
+    cursor: Grows = ""
+    overlap: Overlap = 300.0
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Tables:
+        if bool(self.table) == bool(self.query):
+            raise ValueError("give a table or a query, and not both")
+        return self
+
+
+# ── what is read ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Named(Protocol):
+    """Anything with a name, such as a column."""
+
+    @property
+    def name(self) -> str: ...
+
+
+ColumnT = TypeVar("ColumnT", bound=Named)
+SourceT = TypeVar("SourceT")
+
+
+@dataclass(frozen=True)
+class Relation(Generic[SourceT, ColumnT]):
+    """What is read: a FROM item and its columns; a name that stands twice would be one column of two."""
+
+    source: SourceT
+    columns: tuple[ColumnT, ...]
+
+    def __post_init__(self) -> None:
+        if len({column.name for column in self.columns}) < len(self.columns):
+            raise NotReadable("Two columns have the same name.", action="Name them apart with AS.")
+
+    def column(self, name: str) -> ColumnT:
+        """The column of that name; NotReadable where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise NotReadable(
+            f"There is no column {name}.", action=f"There are: {', '.join(c.name for c in self.columns)}."
+        )
+
+    def chosen(self, config: Tables) -> list[ColumnT]:
+        """The columns to read: those asked for and the one that is followed, or all."""
+        names = [*config.columns, *([config.cursor] if config.cursor and config.columns else [])]
+        return [self.column(name) for name in dict.fromkeys(names)] or list(self.columns)
+
+
+def parts_of(name: str, dialect: str) -> list[str]:
+    """The parts of a table's name, outermost first, read as the dialect quotes."""
+    try:
+        return [part.name for part in exp.to_table(name, dialect=dialect).parts]
+    except sqlglot.errors.SqlglotError:
+        raise NotReadable(f"{name} is no name of a table.", action="Write schema.table.") from None
+
+
+def one_select(text: str, dialect: str) -> str:
+    """The text, where it is one SELECT that writes nothing; NotReadable where it is anything else."""
+    try:
+        parsed = sqlglot.parse(text, dialect=dialect)
+    except sqlglot.errors.SqlglotError:
+        raise NotReadable(
+            "This query is not one that can be understood.", action="Write one SELECT."
+        ) from None
+    if len(parsed) != 1 or not isinstance(parsed[0], exp.Query) or parsed[0].find(exp.Into):
+        raise NotReadable("This query is no SELECT.", action="Write one SELECT, and nothing else.")
+    return text.strip().rstrip(";")
+
+
+# ── how a read is cut ────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows whose value is above `above` and not above `until`; or, of the first slice, at or after `since`.
+
+    `since` counts less the overlap. With `valueless` it is the rows that have no value at all.
+    """
+
+    since: str | None = None
+    above: str | None = None
+    until: str | None = None
+    valueless: bool = False
+
+
+def sliced(
+    since: str | None, end_of: Callable[[Slice], str | None], valueless: Callable[[], bool]
+) -> Iterator[tuple[Slice, str | None]]:
+    """Slices that together take every row once, each with the value reached.
+
+    `end_of` gives the value at which a slice that is open above is to end, None where it is empty. Rows
+    without a value come last, every time: nothing says whether they are new.
+    """
+    open_above, last = Slice(since=since), since
+    while (end := end_of(open_above)) is not None:
+        last = end
+        yield replace(open_above, until=end), last
+        open_above = Slice(above=end)
+    if valueless():
+        yield Slice(valueless=True), last
+
+
+def known(since: Cursor | None, name: str, called: str = "column") -> str | None:
+    """The value a cursor has reached; None where it is of another column, or there is none."""
+    if not since or since.get(called) != name or not since.get("value"):
+        return None
+    return str(since["value"])
+
+
+# ── how a check goes ─────────────────────────────────────────────────────────────────────────────────
+
+SliceT = TypeVar("SliceT")
+ConfigT = TypeVar("ConfigT", bound=Server)
+ConnectionT = TypeVar("ConnectionT")
+Opened = Callable[[ConfigT, Reach, Resolve], AbstractContextManager[ConnectionT]]
+Step = Callable[[ConnectionT, ConfigT], str | None]
+
+ADVICE = {
+    "name": "Check the server's name.",
+    "sign-in": "Check the server, the account and TLS.",
+    "permission": "Check the name, and that this account may read it.",
+    "cursor": "Choose what grows with every change, or nothing.",
+    "first row": "Check that this account may read it.",
+}
+
+
+def checking(
+    config: ConfigT,
+    reach: Reach,
+    opened: Opened[ConfigT, ConnectionT],
+    steps: Mapping[str, Step[ConnectionT, ConfigT]],
+    told: Callable[[Exception, ConfigT], SpireError],
+    failing: type[Exception],
+) -> Iterator[Stage]:
+    """The name, then each step in order, the first of them the sign-in; each failure with what to do.
+
+    A step that says None had nothing to do. `told` puts the driver's errors, `failing`, into our words.
+    """
+    stage = "name"
+    try:
+        addresses = checked(config.host, config.port, reach.hosts)
+        yield Stage("name", True, f"{config.host} is {addresses[0]}")
+        stage = next(iter(steps))
+        with opened(config, reach, resolve) as connection:
+            for stage, step in steps.items():
+                detail = step(connection, config)
+                if detail is not None:
+                    yield Stage(stage, True, detail)
+    except (SpireError, failing) as error:
+        ours = error if isinstance(error, SpireError) else told(error, config)
+        advice = ours.action or ADVICE.get(stage, "")
+        yield Stage(stage, False, f"{ours.title} {ours.where}".strip(), advice)
+
+
+def wrong_certificate(config: Server) -> Turned:
+    return Turned(
+        f"{config.place}: The server's certificate is not trusted.",
+        action="Give its authority's certificate (PEM).",
+    )
+
+
+def no_tls(config: Server) -> Turned:
+    return Turned(
+        f"{config.place}: TLS could not be agreed on.",
+        action="Set TLS to disable if the network is trusted.",
+    )
+
+
+# ── what there is to read ────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Held:
+    """A column or field that is there, its type as the server calls it, and whether it is the key."""
+
+    name: str
+    type: str
+    key: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table, view or collection that this account may read: its name as the configuration takes it.
+
+    `rows` is the server's own estimate, None where it has none.
+    """
+
+    name: str
+    kind: str
+    rows: int | None
+    columns: tuple[Held, ...]
+
+
+PLACES = 1_000
+
+
+def reached(given: Mapping[str, Any], server: type[ConfigT]) -> ConfigT:
+    """The part of a configuration that says how to get there, where what to read isn't chosen yet."""
+    return server.model_validate({name: given[name] for name in server.model_fields if name in given})
+
+
+def cut(
+    since: Cursor | None, slices: Callable[[str | None], Iterator[tuple[SliceT, str | None]]], key: str
+) -> Iterator[tuple[SliceT | None, Cursor | None]]:
+    """A read of everything by its key, cut into slices, each with a cursor to go on from.
+
+    Where one slice is all there is, it is None: read everything, with no cursor. The last of several says
+    that the read is complete, so that what comes after it begins anew. So does a cursor beyond the last row.
+    """
+    begun = known(since, key, "key")
+    found = slices(begun)
+    ahead = next(found, None)
+    if ahead is None and begun is not None:
+        begun, found = None, slices(None)
+        ahead = next(found, None)
+    if ahead is None:
+        yield None, None
+    alone = begun is None
+    while ahead is not None:
+        (this, value), ahead = ahead, next(found, None)
+        if ahead is not None:
+            yield this, {"key": key, "value": value}
+        elif alone:
+            yield None, None
+        else:
+            yield this, {"key": key, "complete": True}
+        alone = False
