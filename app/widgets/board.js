@@ -6,16 +6,16 @@ const list = names => names.length < 3 ? names.join(' and ') : names.slice(0, -1
 export default function ({ data, parentElement: root, setTriggerValue }) {
   const wrap = root.querySelector('.board');
   const board = wrap.board ??= new Board(wrap);
-  board.tell = (act, more) => setTriggerValue('act', { act, ...more, nth: ++board.nth });
-  const all = JSON.stringify(data);
-  if (board.all === all) return;
+  const acts = queue(wrap, data.heard, setTriggerValue), all = JSON.stringify(data);
+  board.tell = acts.send;
+  if (acts.acts.length || board.all === all) return;
   board.all = all; board.take(JSON.parse(all));
 }
 
 class Board {
   constructor(wrap) {
     const q = sel => wrap.querySelector(sel);
-    Object.assign(this, { wrap, nth: 0, picked: '', drag: null, order: [], orderOf: '', view: '', rows: { s: new Map(), t: new Map(), x: new Map() }, tops: { s: new Map(), t: new Map() }, labels: new Map() });
+    Object.assign(this, { wrap, picked: '', drag: null, order: [], orderOf: '', view: '', rows: { s: new Map(), t: new Map(), x: new Map() }, tops: { s: new Map(), t: new Map() }, labels: new Map() });
     this.cols = { s: q('.src'), t: q('.tgt') }; this.lists = { s: q('.src ul'), t: q('.tgt ul') }; this.finds = { s: q('.src input'), t: q('.tgt input') };
     this.gut = q('.gut'); this.svg = q('svg'); this.scores = q('.scores'); this.why = q('.why'); this.live = q('.live'); this.body = q('.body'); this.table = q('.table'); this.which = q('.which'); this.allSure = q('.all');
     for (const side of ['s', 't']) {

@@ -10,14 +10,14 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, words
+from app.widgets import access, acts, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.access import attempt
 from app.widgets.drafts import Draft
 from app.widgets.mapping_draft import CONSTANT, SQL
 
 _HERE = Path(__file__).parent
-_board = st.components.v2.component(
+_board = acts.component(
     "spire_board",
     html=(_HERE / "board.html").read_text(),
     css=(_HERE / "board.css").read_text(),
@@ -35,7 +35,6 @@ def board(client: Client, edited: Draft, source: Any, target: Any, models: Data,
     columns = {column.name: column for column in found.profile.columns}
     mapping = drafting.mapping_of(edited)
     many = len(edited.now["mappings"]) > 1
-    key = f"board-{edited.subject}"
     data = {
         "subject": edited.subject,
         "model": f"{edited.now['at']} {target.name}",
@@ -49,10 +48,8 @@ def board(client: Client, edited: Draft, source: Any, target: Any, models: Data,
         "whichLabel": "Mapping" if many else "Target model",
         "view": "table" if st.query_params.get("view") == "table" else "board",
         "readonly": access.why_not(Permission.WORK) or "",
-        # An act that was refused draws what stands, although nothing else has changed.
-        "acts": st.session_state.get(f"{key}-acts", 0),
     }
-    _board(key=key, data=data, on_act_change=lambda: _acted(client, edited, key))
+    acts.draw(_board, data, key=f"board-{edited.subject}", acted=lambda told: _acted(client, edited, told))
 
 
 def profile(client: Client, source: Any) -> Any:
@@ -70,9 +67,7 @@ def select(name: str) -> None:
     st.query_params["field"] = name
 
 
-def _acted(client: Client, edited: Draft, key: str) -> None:
-    st.session_state[f"{key}-acts"] = st.session_state.get(f"{key}-acts", 0) + 1
-    told = st.session_state[key].act
+def _acted(client: Client, edited: Draft, told: Data) -> None:
     act, target = told["act"], told.get("target", "")
     if act == "map":
         attempt(drafting.set_origin, edited, target, told["source"])

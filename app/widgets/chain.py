@@ -9,7 +9,7 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Any
 
-import streamlit as st
+from app.widgets import acts
 
 HTML = """<div class="chain"></div>"""
 CSS = """
@@ -35,14 +35,19 @@ button:focus-visible, input:focus-visible, select:focus-visible, textarea:focus-
 """
 JS = r"""
 const GRIP = '<svg viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true"><path d="M6 4v.1M10 4v.1M6 8v.1M10 8v.1M6 12v.1M10 12v.1"/></svg>';
-export default function ({ data, parentElement: root, setTriggerValue }) {
-  const box = root.querySelector('.chain'), s = box.s || (box.s = { mode: '', open: null, adding: false, find: '', at: 0, n: 0 });
-  const told = JSON.stringify(data); if (s.told === told) return; s.told = told;
+export default function ({ data: given, parentElement: root, setTriggerValue }) {
+  const box = root.querySelector('.chain'), s = box.s || (box.s = { mode: '', open: null, adding: false, find: '', at: 0 });
+  const acts = queue(box, given.heard, setTriggerValue), told = JSON.stringify(given); if (acts.acts.length || s.told === told) return; s.told = told;
+  const data = JSON.parse(told);
   if (s.field !== data.field) { Object.assign(s, { field: data.field, mode: data.origin === 'sql' ? 'sql' : 'steps', open: null, adding: false, find: '' }); }
   if (data.open !== null && data.open !== s.offered) s.open = data.open; s.offered = data.open;
   if (data.steps !== s.steps) { s.adding = false; s.find = ''; } s.steps = data.steps;
   const el = (tag, cls, ...kids) => { const e = document.createElement(tag); if (cls) e.className = cls; for (const k of kids) if (k !== null && k !== undefined) e.append(k); return e; };
-  const send = (act, more) => setTriggerValue('acted', { act, n: ++s.n + Date.now(), ...more });
+  const send = acts.send;
+  // What a person did to the order of the steps stands at once, so that the next act means what they see.
+  const lay = change => { const ends = data.stages.filter(x => x.place === null), steps = data.stages.filter(x => x.place !== null); change(steps); steps.forEach((x, n) => { if (x.place !== n) Object.assign(x, { place: n, unknown: true, changes: '', fails: '' }); }); data.steps = s.steps = steps.length; data.stages = [...ends.slice(0, 1), ...steps, ...ends.slice(1)]; draw(); };
+  const move = (from, to) => { send('move', { place: from, to }); lay(steps => steps.splice(to, 0, ...steps.splice(from, 1))); };
+  const remove = place => { send('remove', { place }); lay(steps => steps.splice(place, 1)); };
   const button = (cls, text, k, run, label) => { const b = el('button', cls, text); b.type = 'button'; b.dataset.k = k; if (label) b.setAttribute('aria-label', label); b.onclick = run; return b; };
   const spaced = (into, text) => { for (const piece of text.split(/(^ +| +$| {2,}|\t|\n)/)) { if (/^[ \t\n]+$/.test(piece)) { const dots = el('i', '', piece.replace(/ /g, '·').replace(/\t/g, '→').replace(/\n/g, '↵')); into.append(dots); } else if (piece) into.append(piece); } };
   const value = st => {
@@ -70,22 +75,22 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function stage(st) {
     const open = s.open === st.place, row = el('div', 'row'), card = el('div', 'st' + (open ? ' open' : '')); card.setAttribute('role', 'listitem'); card.dataset.place = st.place;
     const grip = button('h', '', 'h' + st.place, () => 0, 'Move ' + st.title + ', step ' + (st.place + 1) + ' of ' + data.steps + '. Arrow keys move it, Delete removes it.'); grip.innerHTML = GRIP; grip.draggable = data.edit; grip.title = 'Drag to move; arrow keys, Delete';
-    grip.onkeydown = e => { const by = { ArrowUp: -1, ArrowDown: 1 }[e.key]; if (by && data.edit) { e.preventDefault(); const to = st.place + by; if (to >= 0 && to < data.steps) { s.focus = 'h' + to; s.open = s.open === st.place ? to : s.open === to ? st.place : s.open; send('move', { place: st.place, to }); } } else if (e.key === 'Delete' && data.edit) { e.preventDefault(); s.focus = 'add'; send('remove', { place: st.place }); } };
+    grip.onkeydown = e => { const by = { ArrowUp: -1, ArrowDown: 1 }[e.key]; if (by && data.edit) { e.preventDefault(); const to = st.place + by; if (to >= 0 && to < data.steps) { s.focus = 'h' + to; s.open = s.open === st.place ? to : s.open === to ? st.place : s.open; move(st.place, to); } } else if (e.key === 'Delete' && data.edit) { e.preventDefault(); s.focus = 'add'; remove(st.place); } };
     grip.ondragstart = e => { s.drag = st.place; e.dataTransfer.setData('text/plain', String(st.place)); e.dataTransfer.effectAllowed = 'move'; e.dataTransfer.setDragImage(card, 8, 8); card.classList.add('drag'); };
     grip.ondragend = () => { s.drag = null; box.querySelectorAll('.above,.below,.drag').forEach(c => c.classList.remove('above', 'below', 'drag')); };
     card.ondragover = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const r = card.getBoundingClientRect(), low = e.clientY > r.top + r.height / 2; card.classList.toggle('below', low); card.classList.toggle('above', !low); };
     card.ondragleave = () => card.classList.remove('above', 'below');
-    card.ondrop = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const low = card.classList.contains('below'), from = s.drag; let to = st.place + (low ? 1 : 0); if (to > from) to--; grip.ondragend(); if (to !== from) { s.open = null; send('move', { place: from, to }); } };
+    card.ondrop = e => { if (s.drag === null || s.drag === undefined) return; e.preventDefault(); const low = card.classList.contains('below'), from = s.drag; let to = st.place + (low ? 1 : 0); if (to > from) to--; grip.ondragend(); if (to !== from) { s.open = null; move(from, to); } };
     const title = button('t cut', st.title, 't' + st.place, () => { s.open = open ? null : st.place; draw(); }); title.setAttribute('aria-expanded', String(open)); title.title = st.summary;
     row.append(grip, title, el('span', 'd cut', open ? '' : st.brief));
     if (st.fails) row.append(button('n bad', st.fails, 'x' + st.place, () => send('line', { line: st.failing }), st.fails + '; show a row that fails here')); else row.append(el('span', 'n', st.changes));
     card.append(row);
     if (open) {
-      if (!st.inputs.length) card.append(el('div', 's m', st.summary)).style;
+      if (!st.inputs.length) card.append(el('div', 's m', st.summary));
       const f = el('div', 'f'); for (const i of st.inputs) f.append(field(st.place, i)); if (st.inputs.length) card.append(f); else card.lastChild.style.padding = '2px 0 4px 24px';
     }
     if (open && data.problem && data.open === st.place) card.append(trouble()); else if (!st.unknown) card.append(value(st));
-    if (open && data.edit) card.append(el('div', 'acts', button('a', 'Duplicate', 'c' + st.place, () => send('copy', { place: st.place })), button('a', 'Remove', 'r' + st.place, () => { s.open = null; s.focus = 'add'; send('remove', { place: st.place }); }), button('a', 'Write as SQL', 'q' + st.place, () => { s.mode = 'sql'; send('upto', { place: st.place }); }, 'Write the steps up to here as SQL')));
+    if (open && data.edit) card.append(el('div', 'acts', button('a', 'Duplicate', 'c' + st.place, () => send('copy', { place: st.place })), button('a', 'Remove', 'r' + st.place, () => { s.open = null; s.focus = 'add'; remove(st.place); }), button('a', 'Write as SQL', 'q' + st.place, () => { s.mode = 'sql'; send('upto', { place: st.place }); }, 'Write the steps up to here as SQL')));
     return card;
   }
   function picker() {
@@ -137,20 +142,14 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   clearTimeout(s.asking); if (data.offers === null) s.asking = setTimeout(() => send('ask', {}), 120);
 }
 """
-_chain = st.components.v2.component("spire_chain", html=HTML, css=CSS, js=JS)
+_chain = acts.component("spire_chain", html=HTML, css=CSS, js=JS)
 
 LONGEST = 400
 
 
 def draw(data: dict[str, Any], *, key: str, acted: Callable[[dict[str, Any]], None]) -> None:
     """Draw the chain; `acted` hears what a person did, before the page is drawn again."""
-
-    def heard() -> None:
-        told = st.session_state[key].acted
-        if told:
-            acted(dict(told))
-
-    _chain(key=key, data=data, on_acted_change=heard)
+    acts.draw(_chain, data, key=key, acted=acted)
 
 
 def parts(before: str | None, after: str | None) -> list[tuple[str, bool]]:

@@ -18,6 +18,7 @@ import streamlit as st
 from app.client import Client
 from app.tenant.schemas.drafts import DraftHead
 from app.widgets import access
+from app.widgets.whole import whole
 from app.wire import Refused
 from engine.errors import SpireError
 
@@ -63,6 +64,7 @@ class Draft:
         """Change what this page alone looks at."""
         self.own.update(own)
 
+    @whole
     def edit(self, **changes: Any) -> None:
         """One undoable change, kept on the server before it counts here."""
         self.look(**{name: value for name, value in changes.items() if name in OWN})
@@ -72,10 +74,12 @@ class Draft:
             self.content = after
             self.heard = None
 
+    @whole
     def undo(self) -> None:
         """Back to before the last change."""
         self._told(lambda client: self._take(client.undo_draft(self.subject, self.revision)))
 
+    @whole
     def redo(self) -> None:
         """What was undone last, again."""
         self._told(lambda client: self._take(client.redo_draft(self.subject, self.revision)))
@@ -84,6 +88,7 @@ class Draft:
         """The person has heard what others did."""
         self.heard = None
 
+    @whole
     def mine_again(self) -> None:
         """Put this person's own edit, which somebody was faster than, on top after all."""
         heard, self.heard = self.heard, None

@@ -49,8 +49,13 @@ class _Editor:
     ) -> None:
         self.edited, self.field, self.catalogue, self.sources = edited, field, catalogue, sources
         self.key = f"chain-{edited.now['subject']}-{edited.now['at']}-{field.name}"
-        self.client, self.kept = access.client(), mapped
+        self.client = access.client()
         self.line = line or st.session_state.get(f"{self.key}-line")
+        self._take_up(mapped)
+
+    def _take_up(self, mapped: Data) -> None:
+        """The field as the draft has it."""
+        self.kept = mapped
         # What was tried and cannot be kept yet stands beside the draft, until it is mended or put back.
         tried = st.session_state.get(f"{self.key}-tried")
         self.tried = tried if tried and tried["base"] == mapped else None
@@ -153,6 +158,11 @@ class _Editor:
         ]
 
     def _acted(self, told: Data) -> None:
+        # An act before this one may have changed what was drawn.
+        mapped = drafting.field_of(self.edited, self.field.name)
+        if mapped is None:
+            return
+        self._take_up(mapped)
         steps = [dict(step) for step in self.mapped.get("steps", [])]
         place: Any = told.get("place")
         match told["act"]:

@@ -15,6 +15,7 @@ from app.client import Client
 from app.roles import Permission
 from app.widgets import access
 from app.widgets.drafts import Draft, draft
+from app.widgets.whole import whole
 
 SURE = 90
 # Weaker suggestions are not put forward; they are there when the field is looked for.
@@ -88,6 +89,7 @@ def suggest(client: Client, edited: Draft, source: Any) -> None:
     edited.look(suggested=kept[place][0], extent=kept[place][1])
 
 
+@whole
 def choose_target(client: Client, edited: Draft, target: str) -> None:
     """Map onto another target model, as suggested for it."""
     best = client.suggest(edited.now["source"], target).suggestions[0]
@@ -119,6 +121,7 @@ def origin_of(mapped: Data | None) -> str:
     return SQL if mapped.get("sql") is not None else CONSTANT
 
 
+@whole
 def set_origin(edited: Draft, field: str, origin: str) -> None:
     """Take the field's value from somewhere else. Steps stay where the origin stays a source field."""
     if origin == NONE:
@@ -139,6 +142,7 @@ def set_origin(edited: Draft, field: str, origin: str) -> None:
     put(edited, field, made)
 
 
+@whole
 def put(edited: Draft, field: str, mapped: Data | None) -> None:
     """Map a target field so, in place of what it was; None leaves it out."""
     fields = [dict(f) for f in mapping_of(edited)["fields"]]
@@ -147,6 +151,7 @@ def put(edited: Draft, field: str, mapped: Data | None) -> None:
     change(edited, fields=fields)
 
 
+@whole
 def change(edited: Draft, **parts: Any) -> None:
     """Change parts of the mapping at hand: fields, rules, where, explode."""
     mappings = copy.deepcopy(edited.now["mappings"])
@@ -165,6 +170,7 @@ def waiting(edited: Draft, least: int = 0) -> list[str]:
     ]
 
 
+@whole
 def accept(edited: Draft, names: list[str]) -> None:
     """Take these suggestions, as one act that can be undone."""
     fields = [dict(f) for f in mapping_of(edited)["fields"]]
@@ -173,6 +179,7 @@ def accept(edited: Draft, names: list[str]) -> None:
     change(edited, fields=fields)
 
 
+@whole
 def move(edited: Draft, before: str, after: str) -> None:
     """Give what feeds one target field to another, as one act."""
     found = field_of(edited, before)

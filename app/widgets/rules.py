@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, options
+from app.widgets import access, acts, options
 from app.widgets import mapping_draft as drafting
 from app.widgets.drafts import Draft
 from engine.errors import SpireError
@@ -24,10 +24,10 @@ button:focus-visible, input:focus-visible, select:focus-visible { outline: 2px s
 """
 JS = r"""
 export default function ({ data, parentElement: root, setTriggerValue }) {
-  const box = root.querySelector('.rules'), s = box.s || (box.s = { open: null, n: 0 }), told = JSON.stringify(data); if (s.told === told) return; s.told = told;
+  const box = root.querySelector('.rules'), s = box.s || (box.s = { open: null }), acts = queue(box, data.heard, setTriggerValue), told = JSON.stringify(data); if (acts.acts.length || s.told === told) return; s.told = told;
   if (data.trying) s.open = 'new'; else if (s.open === 'new') s.open = null;
   const el = (tag, cls, ...kids) => { const e = document.createElement(tag); if (cls) e.className = cls; for (const k of kids) if (k !== null && k !== undefined) e.append(k); return e; };
-  const send = (act, more) => setTriggerValue('acted', { act, n: ++s.n + Date.now(), ...more });
+  const send = acts.send;
   const button = (cls, text, k, run, label) => { const b = el('button', cls, text); b.type = 'button'; b.dataset.k = k; if (label) b.setAttribute('aria-label', label); b.onclick = run; return b; };
   const pick = (rule, k, label, opts, value, name) => { const e = el('select'); e.setAttribute('aria-label', label); e.dataset.k = rule.id + k; if (!opts.some(o => o[0] === (value || ''))) opts = [[value || '', value || 'choose…'], ...opts]; for (const [w, t] of opts) { const o = el('option', '', t); o.value = w; e.append(o); } e.value = value || ''; e.onchange = () => send('change', { id: rule.id, name, value: e.value }); return e; };
   const write = (rule, i) => { const e = el('input', i.long ? 'long' : ''); e.value = i.value; e.dataset.was = i.value; e.dataset.k = rule.id + i.name; e.placeholder = i.hint; e.setAttribute('aria-label', i.label); e.title = i.label + (i.help ? '. ' + i.help : ''); e.autocomplete = 'off'; e.spellcheck = false; const take = () => { if (e.value !== e.dataset.was) { e.dataset.was = e.value; send('change', { id: rule.id, name: i.name, value: e.value }); } }; e.onblur = take; e.onkeydown = ev => { if (ev.key === 'Enter') { ev.preventDefault(); take(); } else if (ev.key === 'Escape') e.value = e.dataset.was; }; return e; };
@@ -53,7 +53,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   draw();
 }
 """
-_rules = st.components.v2.component("spire_rules", html=HTML, css=CSS, js=JS)
+_rules = acts.component("spire_rules", html=HTML, css=CSS, js=JS)
 
 Data = dict[str, Any]
 SEVERITY = {"warn": "note it", "quarantine": "put the row into quarantine", "fail": "fail the run"}
@@ -73,8 +73,12 @@ class _Rules:
     def __init__(self, edited: Draft, target: Any, selected: str, caught: dict[str, int]) -> None:
         self.edited, self.target, self.selected, self.caught = edited, target, selected, caught
         self.client: Client = access.client()
-        self.kept: list[Data] = list(drafting.mapping_of(edited).get("rules", []))
         self.key = f"rules-{edited.now['subject']}-{edited.now['at']}"
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """The rules as the draft has them now."""
+        self.kept: list[Data] = list(drafting.mapping_of(self.edited).get("rules", []))
         # A new rule is tried beside the draft until it is added.
         self.new: Data | None = st.session_state.get(f"{self.key}-new")
 
@@ -103,13 +107,7 @@ class _Rules:
             "edit": access.may(Permission.WORK),
             "none": "Types, kinds and required fields are checked anyway.",
         }  # fmt: skip
-
-        def heard() -> None:
-            told = st.session_state[self.key].acted
-            if told:
-                access.attempt(self._acted, dict(told), offers)
-
-        _rules(key=self.key, data=data, on_acted_change=heard)
+        acts.draw(_rules, data, key=self.key, acted=lambda told: access.attempt(self._acted, told, offers))
 
     def _runs(self) -> bool:
         return bool(drafting.mapping_of(self.edited)["fields"])
@@ -205,6 +203,8 @@ class _Rules:
         return pieces
 
     def _acted(self, told: Data, offers: Any) -> None:
+        # An act before this one may have changed what was drawn.
+        self._take_up()
         held = f"{self.key}-new"
         match told["act"]:
             case "new":

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app.client import Client
-from app.widgets import access, words
+from app.widgets import access, acts, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.drafts import Draft
 
@@ -23,9 +23,9 @@ button:focus-visible, input:focus-visible, [tabindex]:focus-visible { outline: 2
 """
 JS = r"""
 export default function ({ data, parentElement: root, setTriggerValue }) {
-  const box = root.querySelector('.vm'), s = box.s || (box.s = { find: '', n: 0 }), told = JSON.stringify(data); if (s.told === told) return; s.told = told;
+  const box = root.querySelector('.vm'), s = box.s || (box.s = { find: '' }), acts = queue(box, data.heard, setTriggerValue), told = JSON.stringify(data); if (acts.acts.length || s.told === told) return; s.told = told;
   const el = (tag, cls, ...kids) => { const e = document.createElement(tag); if (cls) e.className = cls; for (const k of kids) if (k !== null && k !== undefined) e.append(k); return e; };
-  const send = (act, more) => setTriggerValue('acted', { act, n: ++s.n + Date.now(), ...more });
+  const send = acts.send;
   const count = n => n.toLocaleString('en');
   const at = box.getRootNode().activeElement, k = at && at.dataset ? at.dataset.k : null, old = box.querySelector('.vals'), top = old ? old.scrollTop : 0;
   const words = el('datalist'); words.id = 'words-on-offer'; for (const w of data.words) { const o = el('option'); o.value = w; words.append(o); }
@@ -52,7 +52,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   if (k) { const back = [...box.querySelectorAll('[data-k]')].find(e => e.dataset.k === k); if (back) back.focus({ preventScroll: true }); }
 }
 """
-_map = st.components.v2.component("spire_value_map", html=HTML, css=CSS, js=JS)
+_map = acts.component("spire_value_map", html=HTML, css=CSS, js=JS)
 
 OTHERS = {"keep": "stays as it is", "null": "left empty", "reject": "the row goes to quarantine"}
 Data = dict[str, Any]
@@ -96,16 +96,16 @@ def _editor(client: Client, edited: Draft, field: Any, place: int, key: str) -> 
         "says": _says(found),
     }
 
-    def heard() -> None:
-        told = st.session_state[f"{key}-map"].acted
-        if told:
-            access.attempt(_act, edited, field, place, dict(told), found)
-
     if given.get("vocabulary"):
         st.caption(
             f"The list is the vocabulary {given['vocabulary']}. A word given here makes it a list of your own."
         )
-    _map(key=f"{key}-map", data=data, on_acted_change=heard)
+    acts.draw(
+        _map,
+        data,
+        key=f"{key}-map",
+        acted=lambda told: access.attempt(_act, edited, field, place, told, found),
+    )
 
 
 def _act(edited: Draft, field: Any, place: int, told: Data, found: Any) -> None:
