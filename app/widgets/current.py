@@ -10,6 +10,7 @@ import streamlit as st
 # What a script writes into the address by itself (its tenant, what is selected at first) is the same place
 # written out: as an entry of its own in the history it would be written again at every step back.
 JS = """
+const EVERY = 1000;
 export default function () {
   if (!history.ours) {
     const push = history.pushState; let acted = false; history.ours = true;
@@ -26,25 +27,24 @@ export default function () {
       return itself ? history.replaceState(state, title, url) : push.call(history, state, title, url);
     };
   }
-  const lead = event => {
+  if (document.watched) return;
+  document.watched = true;
+  document.addEventListener('click', event => {
     const link = event.target.closest?.('[data-testid="stSidebarNavLink"][aria-current="page"]');
     if (link && location.search && !event.metaKey && !event.ctrlKey) { event.preventDefault(); event.stopPropagation(); location.assign(link.href); }
-  };
-  document.addEventListener('click', lead, true);
-  const app = document.querySelector('[data-test-connection-state]');
-  let asking = false;
+  }, true);
+  // A look now and then, and not at a change only: this may be mounted after it, and an answer may not come.
   const look = async () => {
-    if (asking || !app || app.getAttribute('data-test-connection-state') === 'CONNECTED') return;
-    asking = true;
-    try {
-      const answer = await fetch('/api/v1/me', { headers: { accept: 'application/json' } });
-      if (answer.status === 401) location.assign('/sign-in?ended=1&next=' + encodeURIComponent(location.pathname + location.search));
-    } catch { /* Not reachable: Streamlit says so and tries again. */ }
-    asking = false;
+    const app = document.querySelector('[data-test-connection-state]');
+    if (app && app.getAttribute('data-test-connection-state') !== 'CONNECTED') {
+      try {
+        const answer = await fetch('/api/v1/me', { headers: { accept: 'application/json' } });
+        if (answer.status === 401) { location.assign('/sign-in?ended=1&next=' + encodeURIComponent(location.pathname + location.search)); return; }
+      } catch { /* Not reachable: Streamlit says so and tries again. */ }
+    }
+    setTimeout(look, EVERY);
   };
-  const watch = new MutationObserver(look);
-  if (app) watch.observe(app, { attributes: true, attributeFilter: ['data-test-connection-state'] });
-  return () => { document.removeEventListener('click', lead, true); watch.disconnect(); };
+  look();
 }
 """
 _current = st.components.v2.component("spire_current", js=JS)
