@@ -64,9 +64,13 @@ class Web:
 
     @contextmanager
     def answer(
-        self, url: str, headers: Mapping[str, str] | None = None, content: bytes | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        method: str = "",
     ) -> Iterator[httpx.Response]:
-        """The final answer to a GET, or to a POST of `content`, after redirects; every hop is checked anew.
+        """The final answer to a GET (or `method`), or to a POST of `content`, after redirects, each hop checked anew.
 
         Its body is still to be read. Errors: Unreachable, Turned, NotAllowed, NoSuchHost.
         """
@@ -78,6 +82,8 @@ class Web:
                 raise Turned(f"{shown(url)}: redirected to an address that is not safe to follow.")
             sent = {"accept-encoding": "identity", "user-agent": "phantom-spire", **(headers or {})}
             ours = origin(url) == origin(self.home)
+            if ours and (self.headers or self.auth):
+                self.reach.carries(here.hostname or "", port_of(url))
             addresses = checked(here.hostname or "", port_of(url), self.reach.hosts, self.resolver)
             try:
                 with (
@@ -86,7 +92,7 @@ class Web:
                         timeout=httpx.Timeout(_READ, connect=_CONNECT),
                     ) as client,
                     client.stream(
-                        "GET" if content is None else "POST",
+                        method or ("GET" if content is None else "POST"),
                         url,
                         content=content,
                         headers={**sent, **(self.headers if ours else {})},
@@ -113,6 +119,19 @@ class Web:
             except httpx.InvalidURL as error:
                 raise Turned(shown(url)) from error
         raise Turned(f"{shown(given)}: more than {REDIRECTS} redirects.")
+
+    @contextmanager
+    def patient(
+        self, url: str, headers: Mapping[str, str] | None = None, method: str = ""
+    ) -> Iterator[httpx.Response]:
+        """As `answer`, but where the server asks us to wait we do, and ask again."""
+        for attempt in range(TRIES):
+            with self.answer(url, headers, method=method) as response:
+                pause = _asked_to_wait(response, attempt)
+                if pause is None or pause > PATIENCE or attempt == TRIES - 1:
+                    yield response
+                    return
+            time.sleep(pause)
 
     def fetch(
         self, url: str, headers: Mapping[str, str] | None = None, content: bytes | None = None, *, most: int
@@ -272,11 +291,10 @@ class _Pinned(httpcore.NetworkBackend):
 
 
 def _transport(addresses: list[str], context: ssl.SSLContext | None) -> httpx.HTTPTransport:
-    transport = httpx.HTTPTransport(trust_env=False)
+    trusted = context or ssl.create_default_context()
+    transport = httpx.HTTPTransport(verify=trusted, trust_env=False)
     # httpx has no setting for the backend; without it the name would be resolved a second time, unchecked.
-    transport._pool = httpcore.ConnectionPool(
-        ssl_context=context or ssl.create_default_context(), network_backend=_Pinned(addresses)
-    )
+    transport._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=_Pinned(addresses))
     return transport
 
 

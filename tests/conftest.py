@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.servers import chromium, mariadb, mongo, postgres, taxii
+from tests.servers import chromium, mariadb, mongo, postgres, s3, taxii
 from tests.servers.process import Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
@@ -110,6 +110,24 @@ def mongo_url() -> str:
         return once(Path(os.environ[RUN]), "mongo", mongo.start)
     except Unavailable as reason:
         missing("MongoDB", str(reason))
+
+
+@pytest.fixture(scope="session")
+def mongo_replica_url() -> str:
+    """URL of a real mongod that is a replica set of one, one for the whole run: use a database of your own."""
+    try:
+        return once(Path(os.environ[RUN]), "mongo-replica", lambda folder: mongo.start(folder, replica=True))
+    except Unavailable as reason:
+        missing("MongoDB", str(reason))
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> str:
+    """Address of a real S3 server, one for the whole run: use a bucket of your own."""
+    try:
+        return once(Path(os.environ[RUN]), "s3", s3.start)
+    except Unavailable as reason:
+        missing("S3", str(reason))
 
 
 @pytest.fixture(scope="session", params=["2.1", "2.0"])

@@ -14,12 +14,15 @@ class Web:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.moved: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.methods: list[str] = []
         self.slow: set[str] = set()
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                web.methods.append(self.command)
                 web.asked.append((self.path, dict(self.headers)))
                 if self.path in web.moved:
                     self.send_response(302)
@@ -34,9 +37,11 @@ class Web:
                     body = web.files[self.path]
                     self.send_response(200)
                     self.send_header("Content-Type", "text/csv; charset=utf-8")
-                    self.send_header("ETag", '"v1"')
+                    self.send_header("ETag", web.tags.get(self.path, '"v1"'))
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
+                    if self.command == "HEAD":
+                        return
                     if self.path in web.slow:
                         body, rest = body[:1], body[1:]
                         self.wfile.write(body)
@@ -44,6 +49,8 @@ class Web:
                         time.sleep(0.6)
                         body = rest
                     self.wfile.write(body)
+
+            do_HEAD = do_GET
 
             def log_message(self, format: str, *args: Any) -> None:
                 return
