@@ -62,6 +62,8 @@ class Chunk:
     `lines` is None. `raw(i)` gives a row's bytes as they stood in the source. `read` is what the piece
     physically holds: rows + faults. `columns` are the CSV's columns in order; `delimiter`, `quote`
     and `escape` its dialect. `longest` is the length of the longest row in bytes, 0 where nobody looked.
+    `mark`, where there is one, stands around the numbers of JSON lines that were made strings so that they
+    stay as they are written.
 
     A reader may take rows at their word where the database would stumble over any that is none:
     `prove`, where there is one, looks at every row and gives the piece as it really is. Whoever reads
@@ -81,6 +83,7 @@ class Chunk:
     raw: Callable[[Sequence[int]], list[bytes]] = field(default=lambda rows: [b"" for _ in rows])
     end: int = 0
     longest: int = 0
+    mark: str = ""
     prove: Callable[[], Chunk] | None = None
 
     @property

@@ -14,6 +14,7 @@ from connectors.formats.json_lines import all_objects, fields_of, parser, reason
 from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES
 from connectors.formats.lines import Bytes, bom, fill, lines_of
 from connectors.formats.ndjson import kept
+from connectors.formats.numerals import marked
 from engine.model import Shape
 from engine.ports import Chunk, Fault
 
@@ -175,6 +176,8 @@ def _laid_out(
     if bad:
         text = bytes(data)
         data = kept(text, lines_of(text), mask)
+    longest = int((batch.stops - batch.starts)[rows].max(initial=0)) + 1
+    data, mark, longest = marked(data, longest)
     straight = not len(rows) or int(places[-1]) - int(places[0]) == len(rows) - 1
     return Chunk(
         kind="lines",
@@ -185,6 +188,7 @@ def _laid_out(
         faults=tuple(sorted(faults, key=lambda fault: fault.line)),
         raw=raw,
         end=batch.end,
-        longest=int((batch.stops - batch.starts)[rows].max(initial=0)) + 1,
+        longest=longest,
+        mark=mark,
         prove=prove,
     )

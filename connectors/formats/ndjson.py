@@ -11,6 +11,7 @@ import orjson
 from connectors.formats.json_lines import all_objects, depth, fields_of, reason, too_deep
 from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES
 from connectors.formats.lines import Block, Bytes, Lines, blocks, bom, fill, lines_of
+from connectors.formats.numerals import marked
 from engine.model import Shape
 from engine.ports import Chunk, Fault
 
@@ -114,6 +115,8 @@ def _chunk(
         rows = np.flatnonzero(mask)
         data = kept(block.data, lines, mask)
     broken = {n: why for n, why in (faults or {}).items() if why}
+    longest = int((lines.nexts - lines.starts)[rows].max(initial=0))
+    data, mark, longest = marked(data, longest)
     return Chunk(
         kind="lines",
         data=data,
@@ -128,7 +131,8 @@ def _chunk(
         ),
         raw=_raw(block.data, lines, rows),
         end=block.offset + block.consumed,
-        longest=int((lines.nexts - lines.starts)[rows].max(initial=0)),
+        longest=longest,
+        mark=mark,
         prove=prove,
     )
 
