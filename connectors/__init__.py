@@ -15,7 +15,7 @@ from connectors.registry import Connector, Reach, registered
 from connectors.sample import Sample, samples
 from engine.errors import Stop
 from engine.model import Source
-from engine.ports import Cursor, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Place, Stage
 
 
 class _Found(Mapping[str, Connector]):
@@ -42,7 +42,19 @@ def _modules() -> list[str]:
 
 CONNECTORS: Mapping[str, Connector] = _Found()
 
-__all__ = ["CONNECTORS", "Connector", "NotConfigured", "Reach", "Sample", "check", "payloads_of", "samples"]
+__all__ = [
+    "CONNECTORS",
+    "Connector",
+    "NotConfigured",
+    "Reach",
+    "Sample",
+    "browse",
+    "check",
+    "hosts_of",
+    "payloads_of",
+    "samples",
+    "write",
+]
 
 
 class NotConfigured(Stop):
@@ -50,25 +62,64 @@ class NotConfigured(Stop):
 
 
 def payloads_of(
-    source: Source, since: Cursor | None, hosts: Sequence[str] = (), folders: Sequence[str] = ()
+    source: Source,
+    since: Cursor | None,
+    hosts: Sequence[str] = (),
+    folders: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
 ) -> Iterator[Payload]:
     """What the source has that is new since the cursor.
 
-    `hosts` are private hosts the administrator allows, `folders` the folders that may be read. A payload's
-    stream is good until the next payload is asked for.
+    `hosts` are private hosts the administrator allows, `folders` the folders that may be read, `bound` the
+    hosts its credentials may be sent to. A payload's stream is good until the next payload is asked for.
     """
     connector, config = _configured(source)
-    yield from connector.read(config, since, Reach(tuple(hosts), tuple(folders)))
+    yield from connector.read(config, since, Reach(tuple(hosts), tuple(folders), bound))
 
 
-def check(source: Source, hosts: Sequence[str] = (), folders: Sequence[str] = ()) -> Iterator[Stage]:
+def hosts_of(source: Source) -> tuple[str, ...]:
+    """The places a source sends its secrets to, as `host:port`. Errors: NotConfigured."""
+    connector, config = _configured(source)
+    return connector.hosts(config)
+
+
+def check(
+    source: Source,
+    hosts: Sequence[str] = (),
+    folders: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
+) -> Iterator[Stage]:
     """Try the source, stage by stage; a configuration that does not hold is the first stage that fails."""
     try:
         connector, config = _configured(source)
     except NotConfigured as error:
         yield Stage("configuration", False, error.where, error.action)
         return
-    yield from connector.check(config, Reach(tuple(hosts), tuple(folders)))
+    yield from connector.check(config, Reach(tuple(hosts), tuple(folders), bound))
+
+
+def write(
+    source: Source,
+    outgoing: Outgoing,
+    hosts: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
+) -> Iterator[Delivered]:
+    """Deliver records to where the source's configuration leads, part by part as they are acknowledged."""
+    connector, config = _configured(source)
+    yield from connector.write(config, outgoing, Reach(tuple(hosts), (), bound))
+
+
+def browse(
+    source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None
+) -> list[Place]:
+    """What a server holds that may be read, before it is chosen: the configuration says how to get there."""
+    found = CONNECTORS.get(source.connector)
+    if found is None or not found.browses:
+        raise NotConfigured(f"{source.connector} can't be browsed.", action="Name what to read.")
+    try:
+        return found.browse(source.config, Reach(tuple(hosts), (), bound))
+    except ValidationError as error:
+        raise _refused(source.name, error) from None
 
 
 def _configured(source: Source) -> tuple[Connector, BaseModel]:
@@ -80,8 +131,12 @@ def _configured(source: Source) -> tuple[Connector, BaseModel]:
     try:
         return connector, connector.config.model_validate(source.config)
     except ValidationError as error:
-        # The input is left out: it may hold a secret.
-        said = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
-        )
-        raise NotConfigured(f"{source.name}: {said}.", action="Correct the source's configuration.") from None
+        raise _refused(source.name, error) from None
+
+
+def _refused(name: str, error: ValidationError) -> NotConfigured:
+    # The input is left out: it may hold a secret.
+    said = "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
+    )
+    return NotConfigured(f"{name}: {said}.", action="Correct the source's configuration.")

@@ -120,6 +120,12 @@ class Tables(Server):
             raise ValueError("give a table or a query, and not both")
         return self
 
+    def into(self, dialect: str) -> list[str]:
+        """The parts of the table's name, where records are to be put into it."""
+        if not self.table:
+            raise NotReadable("Nothing can be put into a query.", action="Name a table.")
+        return parts_of(self.table, dialect)
+
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,28 +288,6 @@ def no_tls(config: Server) -> Turned:
 
 
 # ── what there is to read ────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Held:
-    """A column or field that is there, its type as the server calls it, and whether it is the key."""
-
-    name: str
-    type: str
-    key: bool = False
-
-
-@dataclass(frozen=True)
-class Place:
-    """A table, view or collection that this account may read: its name as the configuration takes it.
-
-    `rows` is the server's own estimate, None where it has none.
-    """
-
-    name: str
-    kind: str
-    rows: int | None
-    columns: tuple[Held, ...]
 
 
 PLACES = 1_000

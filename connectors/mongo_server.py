@@ -17,10 +17,11 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
-from connectors.database import Held, NotReadable, Place, Turned, Unreachable
+from connectors.database import NotReadable, Turned, Unreachable
 from connectors.registry import Reach
 from connectors.unwritten import unwritten
 from engine.errors import SpireError, Stop
+from engine.ports import Held, Place
 
 SELECT = 15_000
 # Documents looked at to tell which fields a collection has.
@@ -67,6 +68,7 @@ _CODEC: CodecOptions[Document] = CodecOptions(
 def connected(config: Server, reach: Reach, resolver: Resolve) -> Iterator[Database[Document]]:
     """The database, on a connection to this one server: what it says of others is not followed."""
     addresses = checked(config.host, config.port, reach.hosts, resolver)
+    reach.carries(config.host, config.port)
     with ExitStack() as stack:
         options: dict[str, Any] = {}
         if config.tls != "disable":
@@ -138,8 +140,8 @@ def told(error: Exception, config: database.Server) -> SpireError:
             )
         if error.code == 13:
             return Turned(
-                f"{place}: This account may not read it.",
-                action="Ask the server's administrator for the right to read.",
+                f"{place}: This account may not do this.",
+                action="Ask the server's administrator for the right.",
             )
         if error.code in _HISTORY_LOST:
             return TooOld(

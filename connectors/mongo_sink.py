@@ -50,11 +50,16 @@ def upserted(collection: Collection[Document], outgoing: Outgoing) -> Iterator[D
             # What was taken is taken; put again beside its like, it is found unchanged.
             codes = {one.get("code") for one in (error.details or {}).get("writeErrors", ())}
             raise _NotTaken(", ".join(str(code) for code in sorted(codes, key=str))) from None
+        except OperationFailure as error:
+            if error.code not in _TOO_LARGE:
+                raise
+            raise _NotTaken(str(error.code)) from None
 
     yield from delivered(outgoing, put, _REFUSING, _why)
 
 
 _DOUBLES = (11000, 85, 86)
+_TOO_LARGE = (10334, 17419, 17420)
 _REFUSING = (
     _NotTaken, InvalidDocument, InvalidBSON, DocumentTooLarge, OverflowError, ValueError, UnicodeError, bson.errors.BSONError,
 )  # fmt: skip

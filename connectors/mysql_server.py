@@ -16,10 +16,11 @@ from pymysql.cursors import SSCursor
 
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
-from connectors.database import Held, NotReadable, Place, Turned, Unreachable
+from connectors.database import NotReadable, Turned, Unreachable
 from connectors.registry import Reach
 from connectors.web import tls
 from engine.errors import Retry, SpireError, Stop
+from engine.ports import Held, Place
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 _CONNECT = 15
@@ -41,6 +42,7 @@ def connected(
 ) -> Iterator[Connection]:
     """A connection to a checked address, in one read-only snapshot unless for writing, that hands values over as bytes."""
     addresses = checked(config.host, config.port, reach.hosts, resolver)
+    reach.carries(config.host, config.port)
     connection: Connection = pymysql.Connection(
         host=config.host, port=config.port, user=config.username, password=config.password.get_secret_value(),
         database=config.database, charset="utf8mb4", use_unicode=False, conv=cast("dict[Any, Any]", encoders), cursorclass=SSCursor,

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
-from connectors.database import Held, NotReadable, Place, Turned, Unreachable
+from connectors.database import NotReadable, Turned, Unreachable
 from connectors.registry import Reach
 from connectors.unwritten import unwritten
 from engine.errors import Retry, SpireError, Stop
+from engine.ports import Held, Place
 
 Connection: TypeAlias = "psycopg.Connection[Any]"
 _CONNECT = 15
@@ -34,6 +35,7 @@ def connected(
 ) -> Iterator[Connection]:
     """A connection to a checked address, in one read-only snapshot, with values written the same everywhere."""
     addresses = checked(config.host, config.port, reach.hosts, resolver)
+    reach.carries(config.host, config.port)
     with ExitStack() as stack:
         options = _secrets(config, stack)
         only = "" if writing else " -c default_transaction_read_only=on"
@@ -74,7 +76,7 @@ _SAID: tuple[tuple[str, type[Stop] | type[Retry], str, str], ...] = (
     ("no password supplied", Turned, "The server asks for a password.", "Give the account's password."),
     ("no pg_hba.conf entry", Turned, "The server does not let this account in from here.", "Ask its administrator."),
     ("permission denied", Turned, "This account may not do this.", "Ask the server's administrator for the right."),
-    ("does not exist", Turned, "There is no such database or account.", "Check their names."),
+    ("does not exist", Turned, "There is no such database, account or schema.", "Check their names."),
     ("certificate verify failed", Turned, "The server's certificate is not trusted.", "Give its authority's certificate (PEM)."),
     ("does not match host name", Turned, "The server's certificate is for another name.", "Give the name in its certificate."),
     ("server does not support SSL", Turned, "The server does not speak TLS.", "Set TLS to disable if the network is trusted."),

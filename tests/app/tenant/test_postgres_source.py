@@ -5,9 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import psycopg
+import pytest
 
 from app.client import Client
 from app.tenant.desk import Desk
+from engine.errors import SpireError
 
 
 def test_a_table_is_read_whole_and_then_only_what_changed(
@@ -43,3 +45,26 @@ def test_a_table_is_read_whole_and_then_only_what_changed(
         assert again.read <= 3
         assert client.records("indicator").total == 51
         database.execute("DROP SCHEMA partner CASCADE")
+
+
+def test_tables_are_browsed_with_nothing_chosen_yet(client: Client, desk: Desk, postgres_url: str) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    parts = urlsplit(postgres_url)
+    config = {
+        "host": parts.hostname, "port": parts.port, "database": "postgres", "username": parts.username,
+        "password": parts.password, "tls": "disable",
+    }  # fmt: skip
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as database:
+        database.execute(
+            'DROP SCHEMA IF EXISTS looked CASCADE; CREATE SCHEMA looked; CREATE TABLE looked."Odd name" (id int PRIMARY KEY)'
+        )
+        found = client.browse_connection("postgres", config)
+        [place] = [place for place in found.places if place.name.startswith("looked.")]
+        assert (place.name, [(c.name, c.key) for c in place.columns]) == ('looked."Odd name"', [("id", True)])
+        assert (found.setting, found.choosing, found.whole) == ("table", "columns", True)
+        database.execute("DROP SCHEMA looked CASCADE")
+    with pytest.raises(SpireError) as refused:
+        client.browse_connection("postgres", {**config, "password": "wrong-one"})
+    assert "wrong-one" not in str(refused.value)
+    with pytest.raises(SpireError):
+        client.browse_connection("taxii", {})
