@@ -38,6 +38,14 @@ GOOD = "finished"
 QUEUE = 1
 
 
+PUBLICATION = "publication:"
+
+
+def published(scheduled: str) -> str | None:
+    """The publication a schedule delivers; None where it runs a pipeline."""
+    return scheduled.removeprefix(PUBLICATION) if scheduled.startswith(PUBLICATION) else None
+
+
 class RunFailed(Stop):
     """The run failed."""
 
@@ -241,13 +249,19 @@ class Scheduler:
 
     async def _start_run(self, schedule: Schedule) -> str:
         self.fired += 1
-        answer = await self._ask(schedule, "POST", f"/pipelines/{schedule.pipeline}/runs", {})
-        return str(answer.json()["run"])
+        publication = published(schedule.pipeline)
+        if publication is None:
+            answer = await self._ask(schedule, "POST", f"/pipelines/{schedule.pipeline}/runs", {})
+            return str(answer.json()["run"])
+        answer = await self._ask(schedule, "POST", f"/publications/{publication}/deliveries", {})
+        return str(answer.json()["delivery"])
 
     async def _follow(self, schedule: Schedule, claimed: ScheduleRun, run: str) -> None:
         """Wait for the run's end and note it. Errors: RunUnreachable, where it may be tried again."""
+        publication = published(schedule.pipeline)
+        path = f"/runs/{run}" if publication is None else f"/publications/{publication}/deliveries/{run}"
         while True:
-            body = (await self._ask(schedule, "GET", f"/runs/{run}")).json()
+            body = (await self._ask(schedule, "GET", path)).json()
             if body["state"] != GOING:
                 break
             await self._sleep(POLL)
@@ -256,7 +270,7 @@ class Scheduler:
         if body["state"] == "failed" and error.get("retry"):
             raise RunUnreachable(cause)
         outcome = "succeeded" if body["state"] == GOOD else "failed"
-        rejected = (body.get("ledger") or {}).get("rejected")
+        rejected = body.get("refused", (body.get("ledger") or {}).get("rejected"))
         told = cause or ("" if outcome == "succeeded" else f"The run was {body['state']}.")
         await asyncio.to_thread(self._finish, claimed, outcome, run, told, rejected)
 

@@ -92,7 +92,7 @@ def write(
     """Put records into the table by their key, a part at a time; the table is made where there is none."""
     with connected(config, reach, resolver, writing=True) as connection:
         try:
-            yield from upserted(connection, database.parts_of(config.table, "mysql"), outgoing)
+            yield from upserted(connection, config.into("mysql"), outgoing)
         except pymysql.Error as error:
             raise told(error, config) from None
 

@@ -47,7 +47,22 @@ CREATE TABLE IF NOT EXISTS store.spire.rejects (
     id BIGINT NOT NULL, run INTEGER NOT NULL, pipeline VARCHAR NOT NULL, mapping VARCHAR NOT NULL,
     segment INTEGER NOT NULL, line BIGINT NOT NULL, form VARCHAR NOT NULL, raw BLOB NOT NULL, fixed BLOB,
     rule VARCHAR NOT NULL, field VARCHAR, reason VARCHAR NOT NULL, checks JSON NOT NULL,
-    state VARCHAR NOT NULL, moment TIMESTAMP NOT NULL, replay INTEGER
+    state VARCHAR NOT NULL, moment TIMESTAMP NOT NULL, replay INTEGER, columns JSON
+);
+
+-- Stores of before have no such column: the header of the payload a row came from, where it was not the usual one.
+ALTER TABLE store.spire.rejects ADD COLUMN IF NOT EXISTS columns JSON;
+
+-- What is known of the source a pipeline's version was written for: the newest row holds.
+CREATE TABLE IF NOT EXISTS store.spire.looks (
+    pipeline VARCHAR NOT NULL, version INTEGER NOT NULL, look JSON NOT NULL, payloads JSON NOT NULL,
+    runs INTEGER NOT NULL, moment TIMESTAMP NOT NULL
+);
+
+-- How a run's source differed from that, and what was done about it.
+CREATE TABLE IF NOT EXISTS store.spire.drifts (
+    run INTEGER NOT NULL, pipeline VARCHAR NOT NULL, version INTEGER NOT NULL, findings JSON NOT NULL,
+    look JSON NOT NULL, state VARCHAR NOT NULL, who VARCHAR NOT NULL, moment TIMESTAMP NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS store.spire.drafts (
@@ -83,3 +98,31 @@ CREATE TABLE IF NOT EXISTS store.spire.asked (
 CREATE TABLE IF NOT EXISTS store.spire.preferences (
     who VARCHAR NOT NULL, name VARCHAR NOT NULL, body JSON NOT NULL
 );
+
+-- References to objects that are not here: which version names which id (`rh` is its hash), and which run brought it.
+CREATE TABLE IF NOT EXISTS store.spire.waiting (
+    run INTEGER NOT NULL, target VARCHAR NOT NULL, seq BIGINT NOT NULL, kh UBIGINT NOT NULL, ref VARCHAR NOT NULL,
+    rh UBIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.settled (run INTEGER NOT NULL, seq BIGINT NOT NULL, rh UBIGINT NOT NULL);
+
+-- Sources that give all they hold: what a run under way met, and when an object appeared in a payload or was gone.
+CREATE TABLE IF NOT EXISTS store.spire.met (
+    run INTEGER NOT NULL, segment INTEGER NOT NULL, target VARCHAR NOT NULL, kh UBIGINT NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.presence (
+    run INTEGER NOT NULL, pipeline VARCHAR NOT NULL, payload VARCHAR NOT NULL, target VARCHAR NOT NULL,
+    kh UBIGINT NOT NULL, there BOOLEAN NOT NULL
+);
+
+-- Deliveries of publications. `place` is where to and what, as an address: another place begins from the start.
+CREATE TABLE IF NOT EXISTS store.spire.deliveries (
+    delivery INTEGER NOT NULL, publication VARCHAR NOT NULL, version INTEGER NOT NULL, place VARCHAR NOT NULL,
+    state VARCHAR NOT NULL, started TIMESTAMP NOT NULL, finished TIMESTAMP, started_by VARCHAR NOT NULL,
+    until BIGINT NOT NULL, reached BIGINT NOT NULL, taken BIGINT NOT NULL, sent BIGINT NOT NULL,
+    refused BIGINT NOT NULL, error JSON
+);
+
+CREATE TABLE IF NOT EXISTS store.spire.refusals (delivery INTEGER NOT NULL, id VARCHAR NOT NULL, why VARCHAR NOT NULL);

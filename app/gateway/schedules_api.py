@@ -70,7 +70,10 @@ class PolicyIn(BaseModel):
 class ScheduleIn(Timing):
     """A schedule to keep."""
 
-    pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    pipeline: str = Field(
+        pattern=r"^([a-z][a-z0-9_-]{0,62}|publication:[a-z][a-z0-9_-]{0,50})$",
+        description="A pipeline to run, or `publication:` and the one to deliver.",
+    )
     policy: PolicyIn = PolicyIn()
     enabled: bool = True
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Any, Literal
 
+from duckdb import DuckDBPyConnection
 from pydantic import BaseModel
 
 from app.tenant import journal
@@ -17,7 +19,7 @@ from storage import definitions
 from storage.audit import ActionKind
 from storage.definitions import Definition
 
-Kind = Literal["source", "target", "pipeline", "template", "query"]
+Kind = Literal["source", "target", "pipeline", "template", "query", "publication"]
 _LONGEST = 63
 
 
@@ -40,9 +42,14 @@ def save(
     comment: str = "",
     based_on: int | None = None,
     fresh: bool = False,
+    also: Callable[[DuckDBPyConnection], None] = lambda cursor: None,
 ) -> Definition:
-    """Save a version and its audit event together. With `fresh`, NameTaken where the id is in use."""
+    """Save a version and its audit event together, and whatever else belongs with them.
+
+    With `fresh`, NameTaken where the id is in use.
+    """
     with desk.store.transaction() as cursor:
+        also(cursor)
         last = [d for d in definitions.versions(cursor, kind, id)[:1] if not d.deleted]
         if fresh and last:
             raise NameTaken(f"{kind} {id}.", action="Choose another name.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,9 +11,8 @@ from typing import Any
 
 from app.settings import Settings
 from app.tenant.remembered import Remembered
-from connectors import payloads_of
 from engine.model import Pipeline, Source, TargetModel
-from engine.ports import Cursor, Payload, Segment
+from engine.ports import Segment
 from engine.run import Progress
 from engine.targets import TARGETS
 from storage import definitions
@@ -40,7 +39,10 @@ class Live:
 class Desk:
     """One open tenant: its store, landing zone and keys. `working` marks the time a run takes, `pausing`
     that it will be taken up again. `present` knows who has which draft open, and since when nothing was heard.
-    `rehearsals` are its last dry runs, by number; `answers` what was worked out and still holds.
+    `rehearsals` are its last dry runs, by number; `answers` what was worked out and still holds. `environment`
+    are the values of variables that are its credentials.
+
+    `delivering` are the deliveries under way, begun one at a time under `starting`.
 
     Once `closing` is set, runs stop after their batch and stay to be resumed.
     """
@@ -58,6 +60,9 @@ class Desk:
     closing: threading.Event = field(default_factory=threading.Event)
     present: dict[str, dict[str, datetime]] = field(default_factory=dict)
     answers: Remembered = field(default_factory=Remembered)
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    delivering: dict[int, Live] = field(default_factory=dict)
+    starting: threading.Lock = field(default_factory=threading.Lock)
 
 
 def targets(desk: Desk) -> dict[str, TargetModel]:
@@ -69,11 +74,6 @@ def targets(desk: Desk) -> dict[str, TargetModel]:
 def source(desk: Desk, id: str, version: int | None = None) -> Source:
     """A source by id and, where given, version; NotFound where there is none."""
     return Source.model_validate(definitions.get(desk.store.cursor(), "source", id, version).body)
-
-
-def arriving(desk: Desk, read: Source, since: Cursor | None) -> Iterator[Payload]:
-    """What a source has that is new since the cursor, within what the installation may reach."""
-    return payloads_of(read, since, desk.settings.url_allow, desk.settings.folders)
 
 
 def received(desk: Desk, read: Source) -> list[Segment]:

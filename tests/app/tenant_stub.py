@@ -76,6 +76,16 @@ def create_app(grant: Grant) -> FastAPI:
     async def run_state(run: str) -> dict[str, Any]:
         return runs[run]
 
+    @api.post("/publications/{id}/deliveries", status_code=202)
+    async def deliver(id: str, request: Request) -> Any:
+        with Path(grant.folder, "fired").open("a") as log:
+            log.write(f"publication {id} {request.headers['x-spire-user']}\n")
+        return {"delivery": 4, "state": "running"}
+
+    @api.get("/publications/{id}/deliveries/{delivery}")
+    async def delivery(id: str, delivery: int) -> dict[str, Any]:
+        return {"delivery": delivery, "state": "finished", "refused": 2}
+
     @api.post("/ingest")
     async def ingest(seconds: float = 1.0) -> dict[str, str]:
         working = ExitStack()

@@ -107,6 +107,23 @@ def test_a_due_schedule_fires_once_as_itself_and_is_listed(bench: Bench) -> None
     assert once.run == "r1"
 
 
+def test_a_publication_is_delivered_on_time_and_what_was_refused_is_listed(bench: Bench) -> None:
+    schedule = bench.keep("interval", {"seconds": 600})
+    with bench.control.database.write() as session:
+        schedules.change(session, "acme", schedule.id, pipeline="publication:partner")
+
+    async def day() -> None:
+        scheduler = bench.scheduler()
+        bench.time += timedelta(seconds=601)
+        await scheduler.tick()
+        await scheduler.settle()
+
+    asyncio.run(day())
+    assert bench.fired() == [f"publication partner schedule:{schedule.id}"]
+    (once,) = bench.history(schedule)
+    assert (once.outcome, once.run, once.rejected) == ("succeeded", "4", 2)
+
+
 @pytest.mark.parametrize(
     ("missed", "outcome", "fired"), [("run_once", "succeeded", 1), ("skip", "missed", 0)]
 )

@@ -71,10 +71,14 @@ def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
     spout = Spout()
     with pq.ParquetWriter(pa.PythonFile(spout, mode="w"), schema, compression="zstd") as writer:
         for batch in batches:
-            columns = [_as(batch.column(field.name), field.type) for field in schema]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
+            writer.write_batch(typed(batch, schema))
             yield spout.drain()
     yield spout.drain()
+
+
+def typed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Stored rows with the columns of a schema and no others."""
+    return pa.record_batch([_as(batch.column(field.name), field.type) for field in schema], schema=schema)
 
 
 def _as(column: pa.Array, wanted: pa.DataType) -> pa.Array:
