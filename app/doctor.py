@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.settings import Settings
@@ -41,6 +42,7 @@ def examine(chosen: Settings) -> Iterator[Finding]:
         ("disk", _disk),
         ("port", _port),
         ("clock", _clock),
+        ("credentials", _credentials),
         ("workers", _workers),
     )
     for name, check in checks:
@@ -161,6 +163,27 @@ def _clock(chosen: Settings) -> Finding:
     told = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now))
     return Finding(
         "clock", sound, told, "" if sound else "Set the clock: it is behind what was written before."
+    )
+
+
+def _credentials(chosen: Settings) -> Finding:
+    """Which tenants have credentials that have ended or will soon; which they are only the tenant knows."""
+    from storage.credentials import WARN, noticed
+
+    now = datetime.now(UTC).replace(tzinfo=None)
+    told, ends = [], 0
+    for folder in sorted((chosen.data_dir / "tenants").glob("*")):
+        times = noticed(folder)
+        ends += len(times)
+        over = sum(time <= now for time in times)
+        soon = sum(now < time <= now + WARN for time in times)
+        parts = [f"{over} ended"] * bool(over) + [f"{soon} within {WARN.days} days"] * bool(soon)
+        told += [f"{folder.name}: {', '.join(parts)}"] * bool(parts)
+    if told:
+        action = "See them with `spire credential list`, and rotate them."
+        return Finding("credentials", False, "; ".join(told), action)
+    return Finding(
+        "credentials", True, f"{ends} with an end, none of them soon" if ends else "none with an end"
     )
 
 

@@ -71,6 +71,7 @@ class Grant:
     """Everything a worker may know. `key` is the tenant's key and never appears in a repr; with `check` it
     opens the key ring (`storage.keyring.open_ring(key, tenant, check)`).
 
+    `environment` holds the values of variables that are credentials of this tenant, `vault` the settings of the vault.
     `stopping` is set by SIGTERM: finish the batch under way, commit it, and start no other.
     """
 
@@ -86,6 +87,8 @@ class Grant:
     upload_limit: int = 64 << 30
     url_allow: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    vault: dict[str, str] = field(default_factory=dict)
     log_level: str = "info"
     app: str = "app.tenant.api:create_app"
     stopping: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)

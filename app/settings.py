@@ -9,6 +9,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -17,6 +18,8 @@ from engine.errors import Stop
 
 # sun_path holds 108 bytes with its NUL; uvicorn also needs room for nothing else, so 100 is safe.
 SOCKET_PATH_LIMIT = 100
+# What a credential's value may be read from, and what no worker inherits: it is handed those of its tenant.
+VARIABLE = "SPIRE_CREDENTIAL_"
 
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -75,6 +78,30 @@ class Settings(BaseSettings):
     )
 
     folders: Words = Field(default=(), description="Folders that folder sources may read, comma-separated.")
+    environment_allow: Words = Field(
+        default=(),
+        description="Which tenant may use which variable as a credential, comma-separated: acme:OTX lets tenant acme use SPIRE_CREDENTIAL_OTX.",
+    )
+    vault_address: str = Field(
+        default="", description="HashiCorp Vault or OpenBao that credentials may be read from."
+    )
+    vault_token_file: Path | None = Field(
+        default=None,
+        description="File holding the vault's token, read at each use; {tenant} in its name stands for the tenant.",
+    )
+    vault_authority: Path | None = Field(
+        default=None, description="Certificate of the authority to trust for the vault (PEM)."
+    )
+    vault_mount: str = Field(
+        default="secret",
+        description="Mount of the vault's key/value engine (version 2).",
+        pattern=r"^[\w./-]+$",
+    )
+    vault_prefix: str = Field(
+        default="phantom-spire",
+        description="Path in it; below it each tenant reads what is under its own name.",
+        pattern=r"^[\w./-]+$",
+    )
 
     sign_in_idle: float = Field(default=2 * 3600.0, gt=0, description="Seconds before an idle sign-in ends.")
     sign_in_length: float = Field(default=12 * 3600.0, gt=0, description="Seconds before any sign-in ends.")
@@ -84,7 +111,13 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "allowed_hosts", "allowed_origins", "url_allow", "folders", "trusted_proxies", mode="before"
+        "allowed_hosts",
+        "allowed_origins",
+        "url_allow",
+        "folders",
+        "trusted_proxies",
+        "environment_allow",
+        mode="before",
     )
     @classmethod
     def _words(cls, value: object) -> object:
@@ -92,7 +125,15 @@ class Settings(BaseSettings):
             return tuple(word.strip() for word in value.split(",") if word.strip())
         return value
 
-    @field_validator("data_dir", "key_file", "passphrase_file", "tls_cert", "tls_key")
+    @field_validator(
+        "data_dir",
+        "key_file",
+        "passphrase_file",
+        "tls_cert",
+        "tls_key",
+        "vault_token_file",
+        "vault_authority",
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
@@ -104,6 +145,29 @@ class Settings(BaseSettings):
         if self.kek == "passphrase" and self.passphrase_file is None:
             raise ValueError("kek=passphrase needs passphrase_file")
         return self
+
+    @field_validator("vault_address")
+    @classmethod
+    def _whole(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and parts.scheme != "https" and (parts.scheme, parts.hostname) != ("http", "127.0.0.1"):
+            raise ValueError("a vault is asked over https")
+        return value
+
+    @property
+    def vault(self) -> dict[str, str]:
+        """The settings of the vault, as a worker is handed them."""
+        chosen = {name: getattr(self, name) for name in type(self).model_fields if name.startswith("vault_")}
+        return {name: str(value) for name, value in chosen.items() if value}
+
+    def environment_of(self, tenant: str) -> dict[str, str]:
+        """The values of the variables this tenant may use as credentials, by the part of their name that differs."""
+        names = [
+            name
+            for owner, _, name in (each.partition(":") for each in self.environment_allow)
+            if owner == tenant
+        ]
+        return {name: os.environ[VARIABLE + name] for name in names if VARIABLE + name in os.environ}
 
     @property
     def https(self) -> bool:

@@ -20,7 +20,7 @@ import httpx
 
 from app.control import Unlocked
 from app.grant import Grant, working_marker
-from app.settings import Settings
+from app.settings import VARIABLE, Settings
 from app.worker import EXIT_OWNED, owned
 from engine.errors import Retry, Stop
 
@@ -98,8 +98,9 @@ class Spawner:
     @staticmethod
     def _start(grant: bytes) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.worker"], stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True
-        )
+            [sys.executable, "-m", "app.worker"], stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)},
+        )  # fmt: skip
         # A worker that died at once is found by the health wait; its pipe is not the place to say so.
         if process.stdin is not None:
             with suppress(BrokenPipeError):
@@ -218,6 +219,8 @@ class Supervisor:
             upload_limit=int(settings.upload_limit),
             url_allow=settings.url_allow,
             folders=settings.folders,
+            environment=settings.environment_of(worker.tenant),
+            vault=settings.vault,
             log_level=settings.log_level,
             app=self._app,
         )

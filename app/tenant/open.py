@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.grant import Grant
 from app.settings import Settings
-from app.tenant import journal
+from app.tenant import credential_keeping, journal
 from app.tenant.desk import Desk, utc_now
 from engine.types import register
 from storage.keyring import open_ring
@@ -28,6 +28,7 @@ def open_desk(grant: Grant) -> Desk:
         upload_limit=grant.upload_limit,
         url_allow=grant.url_allow,
         folders=grant.folders,
+        **grant.vault,  # type: ignore[arg-type]
     )
     keys = open_ring(grant.key, grant.tenant, grant.check)
     memory = max(int(grant.memory * STORE_SHARE), LEAST)
@@ -41,9 +42,11 @@ def open_desk(grant: Grant) -> Desk:
         now=utc_now,
         working=grant.activity.work,
         pausing=grant.activity.pause,
+        environment=grant.environment,
     )
     try:
         journal.prepare(desk)
+        credential_keeping.prepare(desk)
     except BaseException:
         store.close()
         raise

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 from duckdb import DuckDBPyConnection
 
-from app.tenant.desk import Desk, arriving, received
+from app.tenant.credential_use import arriving
+from app.tenant.desk import Desk, received
 from app.tenant.lines import Passed, account
 from app.tenant.loading import shape_of
 from app.tenant.schemas.sources import (
@@ -61,10 +62,10 @@ class NotThisFormat(Stop):
     """The payload can't be read as this format."""
 
 
-def payload_of(desk: Desk, source: Source, *, fresh: bool = False) -> Segment:
+def payload_of(desk: Desk, source: Source, *, fresh: bool = False, by: str = "a first look") -> Segment:
     """The sealed payload a source is looked at by: its upload, or the first thing its connector gives.
 
-    A connector is asked once; with `fresh` it is asked again.
+    A connector is asked once; with `fresh` it is asked again, on behalf of `by`.
     """
     if source.connector == "upload":
         return desk.landing.segment(source.config["upload"], source.config.get("number", 1))
@@ -73,7 +74,7 @@ def payload_of(desk: Desk, source: Source, *, fresh: bool = False) -> Segment:
     if there and not fresh:
         return there[-1]
     # A payload's stream is good only as long as the iterator that gave it, which the loop holds.
-    for payload in arriving(desk, source, None):
+    for payload in arriving(desk, source, None, by=by):
         # Beside the older looks, so that whatever happens meanwhile there is one.
         return desk.landing.seal(payload, place, there[-1].number + 1 if there else 1)
     raise NothingThere(source.name, action="Check its folder or address, then look again.")

@@ -93,6 +93,10 @@ class DryIntake(Intake):
     def _place(self) -> str:
         return f"dry-{self.run}"
 
+    @property
+    def _by(self) -> str:
+        return "a dry run"
+
     def forget(self) -> None:
         if self.source.connector != "upload":
             self.desk.landing.delete(self._place)

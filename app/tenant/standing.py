@@ -6,14 +6,17 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from app.tenant import loading, proposing
+from app.tenant import credential_keeping, loading, proposing
+from app.tenant.credential_keeping import Use
 from app.tenant.desk import Desk, source, targets
 from app.tenant.schemas.standing import FreshnessView, Need, Standing
 from engine.errors import Stop
 from engine.model import Pipeline, Source, TargetModel
-from storage import definitions, drafts, quarantine, runs
+from storage import credentials, definitions, drafts, quarantine, runs
+from storage.credentials import Credential
 from storage.quarantine import Cause
 from storage.runs import Run
 
@@ -23,7 +26,7 @@ LOW_SHARE, LOW_BYTES = 0.1, 5 << 30
 TRIED = 5
 _REMEMBERED = 512
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_ORDER = ("disk", "unbalanced", "failed", "rejects", "draft", "unmapped", "unrun")
+_ORDER = ("disk", "unbalanced", "failed", "credential", "rejects", "draft", "unmapped", "unrun")
 
 
 def standing(desk: Desk) -> Standing:
@@ -35,10 +38,12 @@ def standing(desk: Desk) -> Standing:
         causes = {each.id: quarantine.causes(cursor, pipeline=each.id) for each in pipelines}
         figures = runs.figures(cursor)
         last = {run.pipeline: run for run in runs.last_of_each(cursor)}
+        ending = list(_credentials(desk, credentials.every(cursor), credential_keeping.uses(cursor)))
     unbalanced = sorted(run for each in figures.values() for run in each.unbalanced)
     models = targets(desk)
     found = [
         *_disk(desk),
+        *ending,
         *(Need(kind="unbalanced", title=f"Run {run} does not balance", wrong=True, run=run,
                detail="Undo it and run again; nothing of it can be trusted.") for run in unbalanced),
         *(need for each in pipelines for need in _of_pipeline(each, last.get(each.id), _fixable(desk, each, causes[each.id]))),
@@ -70,6 +75,20 @@ def _disk(desk: Desk) -> Iterator[Need]:
             f"{room.free / 1e9:.1f} GB of {room.total / 1e9:.0f} GB are free. Make room before the next run."
         )
         yield Need(kind="disk", title="The disk is nearly full", detail=detail, wrong=True)
+
+
+def _credentials(desk: Desk, found: list[Credential], used: dict[str, list[Use]]) -> Iterator[Need]:
+    """Credentials that have ended or will soon, the soonest first."""
+    for each in sorted(found, key=lambda one: one.expires or datetime.max):
+        stands = credential_keeping.state(each, desk.now())
+        if stands == "open" or each.expires is None:
+            continue
+        names = ", ".join(use.read.name for use in used.get(each.id, [])) or "nothing"
+        word = "ended" if stands == "ended" else "ends"
+        yield Need(
+            kind="credential", title=f"{each.name} {word} on {each.expires:%d %B %Y}".replace(" 0", " "),
+            detail=f"Used by {names}. Rotate it.", wrong=stands == "ended", credential=each.id,
+        )  # fmt: skip
 
 
 def _fixable(desk: Desk, each: Pipeline, causes: list[Cause]) -> tuple[int, int, int]:

@@ -17,7 +17,7 @@ Schedules = list[dict[str, Any]]
 ACTIONS = {
     "disk": ("See the settings", "settings"), "unbalanced": ("Look", "runs"), "failed": ("Look", "runs"),
     "rejects": ("Repair", "quarantine"), "draft": ("Finish mapping", "mapping"), "unmapped": ("Map", "mapping"),
-    "unrun": ("Open", "mapping"),
+    "unrun": ("Open", "mapping"), "credential": ("Rotate", "settings"),
 }  # fmt: skip
 TROUBLE = {
     "failing": "its scheduled runs fail", "missed": "a scheduled run was missed", "late": "a scheduled run is late",
@@ -79,6 +79,8 @@ def _need(need: Any) -> Need:
     if need.kind == "unmapped" and need.title.endswith("ready to run"):
         action, page = "Run", "sources"
     params = {name: getattr(need, name) for name in ("pipeline", "source", "run") if getattr(need, name)}
+    if need.kind == "credential":
+        params = {"part": "credentials", "credential": need.credential}
     if page == "runs":
         params = {"run": need.run}
     return Need(need.title, need.detail, action, page, "bad" if need.wrong else "wait", params)

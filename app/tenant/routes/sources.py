@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from app.problems import Problem
-from app.tenant import defining, journal, reading
+from app.tenant import credential_keeping, defining, journal, reading
 from app.tenant.answering import answered
 from app.tenant.caller import Caller, Here, Who
+from app.tenant.credential_use import secrets_of, tried, typed
 from app.tenant.defining import slug, unused, version_of
 from app.tenant.desk import Desk, source
 from app.tenant.receiving import info
@@ -30,7 +31,7 @@ from app.tenant.schemas.sources import (
     SourceRows,
     SourceView,
 )
-from connectors import CONNECTORS, check
+from connectors import CONNECTORS
 from engine.errors import SpireError, Stop
 from engine.model import Source
 from engine.ports import Payload, Segment
@@ -92,15 +93,23 @@ def change(id: str, body: SourceChange, desk: Here, who: Who) -> SourceView:
         config = {"upload": body.payload}
     changed = before.model_copy(update={"name": body.name or before.name, "config": config})
     other = body.payload is not None or body.config is not None
-    segment = reading.payload_of(desk, changed, fresh=other)
+    segment = reading.payload_of(desk, changed, fresh=other, by=who.user)
     shape = before.shape
     if shape is None or other or body.format is not None:
         shape = reading.find_shape(desk, segment, body.format)
     if body.dialect is not None or body.options is not None:
         shape = reading.change_shape(desk, segment, shape, body.dialect, body.options)
+    changed, keep = credential_keeping.take_in(desk, who, changed, before)
     saved = defining.save(
-        desk, who, "source", id, changed.model_copy(update={"shape": shape}), based_on=body.based_on
+        desk,
+        who,
+        "source",
+        id,
+        changed.model_copy(update={"shape": shape}),
+        based_on=body.based_on,
+        also=keep,
     )
+    credential_keeping.post_notice(desk)
     return _view(desk, saved)
 
 
@@ -175,10 +184,7 @@ def check_source(id: str, desk: Here, who: Who) -> CheckResult:
 
 
 def _tried(desk: Desk, who: Caller, found: Source) -> CheckResult:
-    stages = [
-        CheckStage.model_validate(stage)
-        for stage in check(found, desk.settings.url_allow, desk.settings.folders)
-    ]
+    stages = [CheckStage.model_validate(stage) for stage in tried(desk, found, by=who.user)]
     ok = all(stage.ok for stage in stages)
     journal.note(desk, who, ActionKind.RUN, "source.checked", found.id, outcome="done" if ok else "failed")
     return CheckResult(ok=ok, stages=stages)
@@ -205,14 +211,15 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
     # Two at once must not look at each other's payload.
     draft = f"draft-{secrets.token_hex(6)}"
     drafted = Source(id=draft, name=name or connector, connector=connector, config=config)
-    segment = _first_look(desk, drafted)
+    segment = reading.payload_of(desk, drafted, fresh=connector != "upload", by=who.user)
     shape = reading.find_shape(desk, segment, body.format)
     wanted = slug(name or segment.name, connector)
     while True:
         id = body.id or unused(desk, "source", wanted)
         made = Source(id=id, name=name or segment.name, connector=connector, config=config, shape=shape)
+        made, keep = credential_keeping.take_in(desk, who, made)
         try:
-            saved = defining.save(desk, who, "source", id, made, fresh=True)
+            saved = defining.save(desk, who, "source", id, made, fresh=True, also=keep)
             break
         except defining.NameTaken:
             # Somebody made one of this name in the same moment; only an id that was asked for is refused.
@@ -223,10 +230,6 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
     return _view(desk, saved)
 
 
-def _first_look(desk: Desk, drafted: Source) -> Segment:
-    return reading.payload_of(desk, drafted, fresh=drafted.connector != "upload")
-
-
 def _settle(desk: Desk, segment: Segment, id: str) -> None:
     """Move the first look from the draft to the source it became."""
     with desk.landing.open(segment) as stream:
@@ -235,23 +238,16 @@ def _settle(desk: Desk, segment: Segment, id: str) -> None:
     desk.landing.delete(segment.run)
 
 
-def _secrets(connector: str) -> list[str]:
-    """The settings of a connector that nobody is shown again."""
-    known = CONNECTORS.get(connector)
-    properties = known.config.model_json_schema().get("properties", {}) if known else {}
-    return [name for name, schema in properties.items() if schema.get("format") == "password"]
-
-
 def _kept_secrets(before: Source, config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with secrets that came back masked as they were."""
-    masked = [name for name in _secrets(before.connector) if config.get(name) == MASK]
+    masked = [name for name in secrets_of(before.connector) if config.get(name) == MASK]
     return {**config, **{name: before.config.get(name, "") for name in masked}}
 
 
 def _view(desk: Desk, definition: Definition) -> SourceView:
     found = Source.model_validate(definition.body)
     payload = _payload(desk, found)
-    hidden = {name: MASK for name in _secrets(found.connector) if found.config.get(name)}
+    hidden = dict.fromkeys(typed(found.connector, found.config), MASK)
     shown = found.model_copy(update={"config": {**found.config, **hidden}})
     return SourceView(**version_of(definition).model_dump(), source=shown, payload=payload)
 

@@ -13,7 +13,7 @@ from app.tenant.schemas import Answer
 class Need(Answer):
     """Something that waits for a person, in words, and where it is done."""
 
-    kind: Literal["failed", "unbalanced", "disk", "rejects", "draft", "unmapped", "unrun"]
+    kind: Literal["failed", "unbalanced", "disk", "credential", "rejects", "draft", "unmapped", "unrun"]
     title: str
     detail: str = ""
     rows: int = 0
@@ -21,6 +21,7 @@ class Need(Answer):
     pipeline: str | None = None
     source: str | None = None
     run: int | None = None
+    credential: str | None = None
 
 
 class FreshnessView(Answer):
