@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import httpx
 
 from app.sending import PATIENCE, Told, send
+from app.tenant.schemas.browse import Browsed
 from app.tenant.schemas.catalogue import (
     ConnectorView,
     FeedView,
@@ -32,10 +33,13 @@ from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.credentials import CredentialRotation, CredentialTest, CredentialView
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
+from app.tenant.schemas.drift import DriftAccepted, DriftPatch, DriftView
 from app.tenant.schemas.events import EventPage, EventSummary, EventView, VerifyResult
 from app.tenant.schemas.mappings import ChangeView, Impact, MappingPreview, Suggestions
+from app.tenant.schemas.objects import RunChanges, WaitingPage
 from app.tenant.schemas.payloads import PayloadInfo
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
+from app.tenant.schemas.publications import DeliveryDetail, DeliveryView, PublicationView
 from app.tenant.schemas.queries import (
     AskedQuery,
     Cancelled,
@@ -223,8 +227,40 @@ class Client:
     def check_connection(self, connector: str, config: Any) -> CheckResult:
         return self.post(f"/connectors/{connector}/check", CheckResult, {"config": config})
 
+    def browse_connection(self, connector: str, config: Any) -> Browsed:
+        return self.post(f"/connectors/{connector}/browse", Browsed, {"config": config})
+
     def check_source(self, id: str) -> CheckResult:
         return self.post(f"/sources/{id}/check", CheckResult)
+
+    # Publications
+
+    def publications(self) -> list[PublicationView]:
+        return self.get("/publications", list[PublicationView])
+
+    def publication(self, id: str) -> PublicationView:
+        return self.get(f"/publications/{id}", PublicationView)
+
+    def create_publication(self, **body: Any) -> PublicationView:
+        return self.post("/publications", PublicationView, body)
+
+    def change_publication(self, id: str, **body: Any) -> PublicationView:
+        return read(self.request("PUT", f"/publications/{id}", json=plain(body)), PublicationView)
+
+    def delete_publication(self, id: str) -> None:
+        self.request("DELETE", f"/publications/{id}")
+
+    def deliver(self, id: str, *, anew: bool = False) -> DeliveryView:
+        return self.post(f"/publications/{id}/deliveries", DeliveryView, {"anew": anew})
+
+    def deliveries(self, id: str) -> list[DeliveryView]:
+        return self.get(f"/publications/{id}/deliveries", list[DeliveryView])
+
+    def delivery(self, id: str, delivery: int, *, wait: float = 0) -> DeliveryDetail:
+        return self.get(f"/publications/{id}/deliveries/{delivery}", DeliveryDetail, wait=wait)
+
+    def cancel_delivery(self, id: str, delivery: int) -> DeliveryView:
+        return self.post(f"/publications/{id}/deliveries/{delivery}/cancel", DeliveryView)
 
     # What is on offer
 
@@ -281,10 +317,12 @@ class Client:
     def suggest(self, source: str, target: str | None = None) -> Suggestions:
         return self.post("/suggest", Suggestions, {"source": source, "target": target})
 
-    def preview(self, source: str, mappings: Sequence[Any], rows: int = 200) -> MappingPreview:
-        return self.post(
-            "/preview", MappingPreview, {"source": source, "mappings": list(mappings), "rows": rows}
-        )
+    def preview(
+        self, source: str, mappings: Sequence[Any], rows: int = 200, *, pipeline: str | None = None
+    ) -> MappingPreview:
+        """With a pipeline, under its contract."""
+        body = {"source": source, "mappings": list(mappings), "rows": rows, "pipeline": pipeline}
+        return self.post("/preview", MappingPreview, body)
 
     def trace(
         self, source: str, mappings: Sequence[Any], field: str, *, at: int = 0, line: int | None = None
@@ -369,6 +407,29 @@ class Client:
 
     def pipeline_lineage(self, id: str) -> PipelineLineage:
         return self.get(f"/pipelines/{id}/lineage", PipelineLineage)
+
+    # Drift
+
+    def drift(self, pipeline: str) -> DriftView | None:
+        """How a pipeline's source differs from what its mapping was written for; None where nobody need answer."""
+        answer = self.request("GET", f"/pipelines/{pipeline}/drift")
+        return DriftView.model_validate(answer.json()) if answer.json() else None
+
+    def try_drift(self, pipeline: str, run: int) -> DriftPatch:
+        """The mapping that follows what a run found, and what it makes of that run's payload."""
+        return self.post(f"/pipelines/{pipeline}/drift/{run}/try", DriftPatch)
+
+    def accept_drift(self, pipeline: str, run: int, **wish: Any) -> DriftAccepted:
+        """The further fields of `DriftAccept`: based_on, replay, wait."""
+        return self.post(f"/pipelines/{pipeline}/drift/accept", DriftAccepted, {"run": run, **wish})
+
+    def dismiss_drift(self, pipeline: str, run: int) -> None:
+        self.request("POST", f"/pipelines/{pipeline}/drift/dismiss", json={"run": run})
+
+    def change_contract(self, pipeline: str, contract: Any, based_on: int | None = None) -> PipelineView:
+        """What a run does where its source has changed: new_fields, type_changes, vanished_fields."""
+        body = {"contract": contract, "based_on": based_on}
+        return read(self.request("PUT", f"/pipelines/{pipeline}/contract", json=plain(body)), PipelineView)
 
     def templates(self) -> list[TemplateView]:
         return self.get("/templates", list[TemplateView])
@@ -576,6 +637,14 @@ class Client:
     def record(self, target: str, key: str, *, raw: bool = True) -> RecordDetail:
         return self.get(f"/records/{target}/{key}", RecordDetail, raw=raw)
 
+    def run_changes(self, run: int, limit: int = 20) -> RunChanges:
+        """What a run did to objects that its ledger does not tell."""
+        return self.get(f"/runs/{run}/changes", RunChanges, limit=limit)
+
+    def waiting(self, offset: int = 0, limit: int = 100) -> WaitingPage:
+        """Ids that records name and that are not here yet."""
+        return self.get("/waiting", WaitingPage, offset=offset, limit=limit)
+
     def relations(self, target: str, key: str, limit: int = 60) -> RelationPage:
         return self.get(f"/records/{target}/{key}/relations", RelationPage, limit=limit)
 
@@ -632,6 +701,11 @@ class Client:
     def export(self, target: str, format: str = "csv", **filters: Any) -> Iterator[bytes]:
         """The file piece by piece. Filters: search, match, where, run, guard."""
         with self._stream(f"/export/{target}", format=format, **filters) as answer:
+            yield from answer.iter_bytes()
+
+    def export_rejects(self, format: str = "csv", **filters: Any) -> Iterator[bytes]:
+        """Rejects with cause, raw line, file and line number. Filters: run, pipeline, rule, field, reason, state, guard."""
+        with self._stream("/rejects/export", format=format, **filters) as answer:
             yield from answer.iter_bytes()
 
     # Audit

@@ -138,6 +138,7 @@ TABLE: tuple[Entry, ...] = (
         GET                /pipelines/{id}/versions/{version}
         GET                /pipelines/{id}/export
         GET                /pipelines/{id}/lineage
+        GET                /pipelines/{id}/drift
         GET                /templates
         GET                /templates/{id}
         GET                /templates/{id}/versions
@@ -147,8 +148,15 @@ TABLE: tuple[Entry, ...] = (
         GET                /runs
         GET                /runs/{run}
         GET                /runs/{run}/undo
+        GET                /runs/{run}/changes
+        GET                /waiting
+        GET                /publications
+        GET                /publications/{id}
+        GET                /publications/{id}/deliveries
+        GET                /publications/{id}/deliveries/{delivery}
         GET                /rejects
         GET                /rejects/causes
+        GET                /rejects/export
         GET                /rejects/{id}
         GET                /rejects/{id}/around
         POST               /query
@@ -180,6 +188,7 @@ TABLE: tuple[Entry, ...] = (
         PATCH              /sources/{id}
         POST               /sources/{id}/check
         POST               /connectors/{name}/check
+        POST               /connectors/{name}/browse
         POST               /suggest
         POST               /preview
         POST               /trace
@@ -191,6 +200,7 @@ TABLE: tuple[Entry, ...] = (
         POST               /rules/offers
         POST               /rules/try
         POST               /impact
+        POST               /pipelines/{id}/drift/{run}/try
         POST               /templates/{id}/apply
         PUT,DELETE         /drafts/{subject}
         POST               /drafts/{subject}/undo
@@ -198,6 +208,8 @@ TABLE: tuple[Entry, ...] = (
         POST               /ingest
         POST               /pipelines/{id}/runs
         POST               /runs/{run}/cancel
+        POST               /publications/{id}/deliveries
+        POST               /publications/{id}/deliveries/{delivery}/cancel
         GET                /runs/{run}/payloads/{number}
         POST               /queries/saved
         DELETE             /queries/saved/{id}
@@ -217,6 +229,11 @@ TABLE: tuple[Entry, ...] = (
         POST               /pipelines
         PUT,DELETE         /pipelines/{id}
         POST               /pipelines/import
+        PUT                /pipelines/{id}/contract
+        POST               /pipelines/{id}/drift/accept
+        POST               /pipelines/{id}/drift/dismiss
+        POST               /publications
+        PUT,DELETE         /publications/{id}
         POST               /templates
         PUT,DELETE         /templates/{id}
         POST               /runs/{run}/undo

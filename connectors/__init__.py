@@ -15,7 +15,7 @@ from connectors.registry import Connector, Reach, registered
 from connectors.sample import Sample, samples
 from engine.errors import Stop
 from engine.model import Source
-from engine.ports import Cursor, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Place, Stage
 
 
 class _Found(Mapping[str, Connector]):
@@ -48,10 +48,12 @@ __all__ = [
     "NotConfigured",
     "Reach",
     "Sample",
+    "browse",
     "check",
     "hosts_of",
     "payloads_of",
     "samples",
+    "write",
 ]
 
 
@@ -96,6 +98,30 @@ def check(
     yield from connector.check(config, Reach(tuple(hosts), tuple(folders), bound))
 
 
+def write(
+    source: Source,
+    outgoing: Outgoing,
+    hosts: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
+) -> Iterator[Delivered]:
+    """Deliver records to where the source's configuration leads, part by part as they are acknowledged."""
+    connector, config = _configured(source)
+    yield from connector.write(config, outgoing, Reach(tuple(hosts), (), bound))
+
+
+def browse(
+    source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None
+) -> list[Place]:
+    """What a server holds that may be read, before it is chosen: the configuration says how to get there."""
+    found = CONNECTORS.get(source.connector)
+    if found is None or not found.browses:
+        raise NotConfigured(f"{source.connector} can't be browsed.", action="Name what to read.")
+    try:
+        return found.browse(source.config, Reach(tuple(hosts), (), bound))
+    except ValidationError as error:
+        raise _refused(source.name, error) from None
+
+
 def _configured(source: Source) -> tuple[Connector, BaseModel]:
     connector = CONNECTORS.get(source.connector)
     if connector is None:
@@ -105,8 +131,12 @@ def _configured(source: Source) -> tuple[Connector, BaseModel]:
     try:
         return connector, connector.config.model_validate(source.config)
     except ValidationError as error:
-        # The input is left out: it may hold a secret.
-        said = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
-        )
-        raise NotConfigured(f"{source.name}: {said}.", action="Correct the source's configuration.") from None
+        raise _refused(source.name, error) from None
+
+
+def _refused(name: str, error: ValidationError) -> NotConfigured:
+    # The input is left out: it may hold a secret.
+    said = "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
+    )
+    return NotConfigured(f"{name}: {said}.", action="Correct the source's configuration.")

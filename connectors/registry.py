@@ -8,14 +8,14 @@ module registers it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr
 
 from connectors import credential_hosts
-from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Place, Stage
 
 # What a connector can do besides reading everything: read only what is new, follow a source without an end, be a sink.
 Capability = Literal["incremental", "streams", "write"]
@@ -77,6 +77,18 @@ class Connector:
             self.config.__module__
         ].read
         return found(config, since, reach)
+
+    @property
+    def browses(self) -> bool:
+        """Whether it can say what there is to read before anything is chosen."""
+        return hasattr(sys.modules[self.config.__module__], "browse")
+
+    def browse(self, given: Mapping[str, Any], reach: Reach) -> list[Place]:
+        """What there is to read, by a configuration that says how to get there and not yet what to read."""
+        found: Callable[[Mapping[str, Any], Reach], list[Place]] = sys.modules[
+            self.config.__module__
+        ].browse
+        return found(given, reach)
 
     def write(self, config: BaseModel, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
         """Deliver records, part by part, each said to be there only when the other side has acknowledged it."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from tests.servers import chromium, mariadb, mongo, openbao, postgres, s3, taxii
+from tests.servers import chromium, mariadb, misp, mongo, openbao, postgres, s3, taxii
 from tests.servers.process import Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
@@ -152,6 +152,15 @@ def taxii_server(request: pytest.FixtureRequest, shared_data: Path) -> taxii.Tax
     except Unavailable as reason:
         missing(f"TAXII {version}", str(reason))
     return taxii.Taxii(url, version, objects)
+
+
+@pytest.fixture(scope="session")
+def misp_server() -> misp.Misp:
+    """A real MISP server with a few events, one for the whole run: add events of your own, change none of its."""
+    try:
+        return misp.running(once(Path(os.environ[RUN]), "misp", misp.start))
+    except Unavailable as reason:
+        missing("MISP", str(reason))
 
 
 # One browser per module, not per worker: while Playwright runs, asyncio.run() fails in its thread.

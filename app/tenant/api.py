@@ -17,20 +17,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.grant import Grant
 from app.problems import problem_from, problem_of
-from app.tenant import journal, loading
+from app.tenant import journal, loading, publishing
 from app.tenant.desk import Desk
 from app.tenant.open import open_desk
 from app.tenant.routes import (
     audit,
+    browse,
     catalogue,
     credentials,
     drafts,
+    drift,
     export,
     ingest,
     mappings,
+    objects,
     pipelines,
+    publications,
     queries,
     records,
+    reject_export,
     rejects,
     runs,
     sources,
@@ -53,8 +58,8 @@ THREADS = 64
 ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
-    uploads, sources, catalogue, targets, mappings, pipelines, runs, rejects, records, export, queries, audit, ingest, drafts, templates,
-    standing, credentials,
+    uploads, sources, catalogue, targets, mappings, pipelines, runs, reject_export, rejects, records, objects, export, queries, audit, ingest, drafts, templates,
+    standing, browse, publications, credentials, drift,
 )  # fmt: skip
 
 
@@ -80,6 +85,7 @@ def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
         app.state.desk = desk
         await to_thread.run_sync(desk.landing.sweep, ABANDONED)
         await to_thread.run_sync(loading.resume_interrupted, desk)
+        await to_thread.run_sync(publishing.resume, desk)
         yield
         if close:
             await to_thread.run_sync(loading.pause, desk)
@@ -114,7 +120,7 @@ class Witnessed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         quiet = scope["type"] != "http" or (
-            scope["method"] in QUIET and not scope["path"].startswith("/export/")
+            scope["method"] in QUIET and not scope["path"].startswith(("/export/", "/rejects/export"))
         )
         if quiet or (scope["method"] == "PATCH" and scope["path"].startswith("/uploads/")):
             await self._app(scope, receive, send)

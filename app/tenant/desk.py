@@ -42,6 +42,8 @@ class Desk:
     `rehearsals` are its last dry runs, by number; `answers` what was worked out and still holds. `environment`
     are the values of variables that are its credentials.
 
+    `delivering` are the deliveries under way, begun one at a time under `starting`.
+
     Once `closing` is set, runs stop after their batch and stay to be resumed.
     """
 
@@ -59,6 +61,8 @@ class Desk:
     present: dict[str, dict[str, datetime]] = field(default_factory=dict)
     answers: Remembered = field(default_factory=Remembered)
     environment: dict[str, str] = field(default_factory=dict, repr=False)
+    delivering: dict[int, Live] = field(default_factory=dict)
+    starting: threading.Lock = field(default_factory=threading.Lock)
 
 
 def targets(desk: Desk) -> dict[str, TargetModel]:

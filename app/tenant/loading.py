@@ -11,17 +11,21 @@ from datetime import UTC
 from itertools import count
 from typing import Any, BinaryIO
 
+from app.tenant import drift
 from app.tenant.credential_use import arriving
 from app.tenant.desk import Desk, Live, pipeline, received, source, targets
+from app.tenant.drift import Drifting, Froze, planned_fields
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
+from engine.drift_guard import Guard
 from engine.errors import Retry, SpireError, Stop
 from engine.ledger import Ledger
 from engine.model import Pipeline, Severity, Shape, Source, SourceField
 from engine.ports import Chunk, Cursor, Segment
 from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
-from storage import definitions, quarantine, runs
+from engine.scan import EXTRA, RAW
+from storage import definitions, presence, quarantine, runs
 from storage.books import RuleFailedTheRun, RunBooks
 from storage.disk import DiskFull
 from storage.runs import Resume, Run
@@ -46,12 +50,29 @@ class Intake:
     pipeline: str
     shape: Shape
     progress: Progress
+    drifting: Drifting | None = None
     reached: dict[tuple[int, int], Cursor] = field(default_factory=dict)
+    sealed: list[tuple[Segment, Cursor | None]] | None = None
 
     def placed(self, resume: Resume) -> Iterator[Placed]:
         """Every chunk not yet committed, in order."""
-        for number, (segment, after) in enumerate(self._segments()):
+        for number, (segment, after) in enumerate(self._segments() if self.sealed is None else self.sealed):
+            if self.drifting is not None:
+                self.drifting.took(segment)
             yield from self._chunks(number, segment, after, resume.chunks.get(number, 0))
+
+    def look_ahead(self) -> None:
+        """Seal all there is and look at it, so that what is found counts before the first row is staged."""
+        assert self.drifting is not None  # noqa: S101  there is nobody else to look for
+        self.sealed = []
+        for segment, after in self._segments():
+            self.sealed.append((segment, after))
+            self.drifting.took(segment)
+            with self.desk.landing.open(segment) as stream:
+                for _, chunk in self._read(stream):
+                    if self.progress.cancelled.is_set():
+                        raise Cancelled()
+                    self.drifting.see(chunk)
 
     def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
         """What an interrupted run had sealed, then what the source has besides."""
@@ -63,8 +84,8 @@ class Intake:
                 runs.add_segment(self.desk.store, self.run, number, there[number], None)
                 yield there[number], None
             return
-        if sealed and sealed[-1][1] is None:
-            return
+        if sealed and (sealed[-1][1] is None or "complete" in sealed[-1][1]):
+            return  # everything was read: what a connector says after that belongs to the next run
         since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
         for number, (segment, after) in enumerate(self._arriving(since, len(sealed)), len(sealed)):
             runs.add_segment(self.desk.store, self.run, number, segment, after)
@@ -101,6 +122,8 @@ class Intake:
             for i, chunk in chunks if after is None else self._to_the_end(chunks, number, after):
                 self.progress.share = stream.tell() / segment.size if segment.size else None
                 if i >= done:
+                    if self.drifting is not None and self.sealed is None:
+                        self.drifting.see(chunk)
                     yield Placed(number, i, chunk)
                 last = i
         if last < 0 and after is not None:
@@ -130,9 +153,18 @@ class Intake:
         return self.reached.get((segment, chunk))
 
 
-def plan_of(desk: Desk, loading: Pipeline) -> Plan:
-    """The plan of a pipeline's mappings onto the tenant's target models."""
-    return compile_plan(loading.mappings, targets(desk))
+def plan_of(desk: Desk, loading: Pipeline, guard: Guard | None = None) -> Plan:
+    """The plan of a pipeline's mappings onto the tenant's target models, under the guard of its contract."""
+    return compile_plan(loading.mappings, targets(desk), guard)
+
+
+def read_by(
+    plan: Plan, shape: Shape, drifting: Drifting | None, guard: Guard | None
+) -> dict[str, SourceField]:
+    """The fields a plan reads of a source, also those the source does not have any more."""
+    reads = [name for branch in plan.branches for name in branch.fields if name not in (RAW, EXTRA)]
+    known = drifting.known.look if drifting is not None and drifting.known is not None else None
+    return planned_fields(fields_of(shape), reads, known, guard)
 
 
 def fields_of(shape: Shape) -> dict[str, SourceField]:
@@ -188,13 +220,21 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     entered = runs.get(desk.store.cursor(), number)
     loading = pipeline(desk, entered.pipeline, entered.version)
     read = source(desk, loading.source, entered.body["source_version"])
-    plan = plan_of(desk, loading)
-    intake = Intake(desk, number, read, loading.id, shape_of(read), progress)
+    shape = shape_of(read)
+    drifting = drift.begin(desk, loading, entered.version, read)
+    intake = Intake(desk, number, read, loading.id, shape, progress, drifting)
     resume = runs.resume(desk.store.cursor(), number)
     progress.ledger = entered.ledger
+    try:
+        guard = guarded(intake)
+    except Froze:
+        drifting.conclude(number)
+        raise
+    plan = plan_of(desk, loading, guard)
     books = RunBooks(
-        desk.store, number, loading.id, plan, fields_of(intake.shape), now=desk.now, cursors=intake.cursor
-    )
+        desk.store, number, loading.id, plan, read_by(plan, shape, drifting, guard), now=desk.now,
+        whole=is_whole(read), cursors=intake.cursor, columns=[f.name for f in shape.fields],
+    )  # fmt: skip
     try:
         run(
             intake.placed(resume),
@@ -206,9 +246,20 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         )
     finally:
         books.close()
+        # Also of a run that failed: that its source has changed may be why.
+        differing = drifting.conclude(number)
     with desk.store.transaction() as cursor:
         quarantine.fold(cursor, loading.id, number)
-    notes = [*intake.shape.notes, *_judged(desk, plan, books, progress.ledger)]
+        unsure = ""
+        if books.whole:
+            filtered = progress.ledger.filtered
+            unsure = presence.conclude(cursor, number, loading.id, filtered=filtered)
+    notes = [
+        *shape.notes,
+        *(f.says for f in differing),
+        *filter(None, [unsure]),
+        *_judged(desk, plan, books, progress.ledger),
+    ]
     if books.conflicting:
         notes.append(
             f"{books.conflicting:,} records came with a version already stored but other content; both are kept."
@@ -216,8 +267,25 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     return notes
 
 
+def guarded(intake: Intake) -> Guard | None:
+    """What the run's plan has to watch, after everything has been looked at where the contract asks for that."""
+    assert intake.drifting is not None  # noqa: S101  a run has one
+    if intake.drifting.ahead:
+        intake.look_ahead()
+    return intake.drifting.guard()
+
+
 class RunRuleBroken(Stop):
     """A rule about the whole run was broken, and it says that the run fails."""
+
+
+# Of these each payload is a whole document; a page of an interface is none.
+_DOCUMENTS = ("upload", "paste", "url", "folder", "sample", "s3", "sftp", "web_folder")
+
+
+def is_whole(read: Source) -> bool:
+    """Whether each payload of a source holds all there is, so that what it no longer holds is gone from it."""
+    return read.connector in _DOCUMENTS and bool(shape_of(read).options.get("complete"))
 
 
 def _judged(desk: Desk, plan: Plan, books: RunBooks, ledger: Ledger) -> list[str]:
@@ -327,7 +395,7 @@ def pause(desk: Desk) -> None:
     """Stop every run after the batch it is at, to be resumed when the tenant is opened again."""
     desk.closing.set()
     desk.pausing()
-    under_way = list(desk.live.values())
+    under_way = [*desk.live.values(), *desk.delivering.values()]
     for live in under_way:
         live.progress.cancelled.set()
     for live in under_way:

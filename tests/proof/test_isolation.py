@@ -50,7 +50,11 @@ def filled(place: Installation, tenant: str, net: str, word: str) -> dict[str, s
         begun = client.request("POST", "/uploads", json={"name": f"{word}-open.bin"}).json()["upload"]
         client.create_target({"name": f"{tenant}-model", "title": word, "key": ["a"],
                               "fields": [{"name": "a", "type": "text"}]})  # fmt: skip
+        out = client.create_publication(
+            name=f"{tenant}-out", connector="postgres", target="indicator", config={"host": word, "table": word}
+        )
         return {
+            "publication": out.publication.id,
             "payload": payload.payload,
             "upload": begun,
             "source": done.source,
@@ -102,8 +106,10 @@ def filled_in(path: str, two: Two, tenant: str, ids: dict[str, str]) -> str:
         "/uploads/{id}": ids["upload"],
         "/sources/{id}": ids["source"],
         "/pipelines/{id}": ids["pipeline"],
+        "/publications/{id}": ids["publication"],
         "/rejects/{id}": ids["reject"],
         "/runs/{run}": ids["run"],
+        "/drift/{run}": ids["run"],
         "/queries/saved/{id}": "their-query",
         "/templates/{id}": "their-template",
         "/credentials/{id}": ids["credential"],
@@ -112,7 +118,8 @@ def filled_in(path: str, two: Two, tenant: str, ids: dict[str, str]) -> str:
     for template, value in places.items():
         path = path.replace(template, template[: template.index("{")] + value)
     for name, value in {"tenant": tenant, "target": "indicator", "key": ids["record"], "name": ids["model"],
-                        "version": "1", "number": "1", "asked": "theirs", "seq": "999999"}.items():  # fmt: skip
+                        "version": "1", "number": "1", "asked": "theirs", "seq": "999999",
+                        "delivery": "999999"}.items():  # fmt: skip
         path = path.replace("{" + name + "}", value)
     assert "{" not in path, path
     return path
