@@ -15,15 +15,17 @@ from functools import lru_cache
 import duckdb
 from sqlglot import exp
 
-from engine import types
+from engine import drift_guard, types
 from engine.broken import Mapped, broken, missing
 from engine.casts import DUCKDB
 from engine.chain import Building, Chain, origin, settle, walk
+from engine.drift_guard import Guard
 from engine.expression import Expression, expression
 from engine.layers import PREFIX, Layers
 from engine.mapping import address
 from engine.model import FieldMapping, FieldType, Mapping, Rule, Severity, TargetModel
 from engine.rules import OPERATORS, RunCheck, SetCheck, message_of, options_of
+from engine.scan import EXTRA
 from engine.scratch import complaint, scratch
 from engine.steps import BadMapping
 from engine.steps.tree import (
@@ -94,16 +96,25 @@ class Plan:
     branches: tuple[Branch, ...]
 
 
-def compile_plan(mappings: Sequence[Mapping], targets: MappingABC[str, TargetModel]) -> Plan:
-    """Compile mappings against their target models; a Stop error names the first thing that cannot work."""
+def compile_plan(
+    mappings: Sequence[Mapping], targets: MappingABC[str, TargetModel], guard: Guard | None = None
+) -> Plan:
+    """Compile mappings against their target models; a Stop error names the first thing that cannot work.
+
+    `guard` adds what a pipeline's contract says of a source that has changed.
+    """
     models = tuple(sorted(targets.items()))
-    return Plan(tuple(_kept(mapping.model_dump_json(by_alias=True), models) for mapping in mappings))
+    watching = guard.model_dump_json() if guard is not None and not guard.idle else ""
+    return Plan(
+        tuple(_kept(mapping.model_dump_json(by_alias=True), models, watching) for mapping in mappings)
+    )
 
 
 @lru_cache(maxsize=512)
-def _kept(mapping: str, models: tuple[tuple[str, TargetModel], ...]) -> Branch:
+def _kept(mapping: str, models: tuple[tuple[str, TargetModel], ...], watching: str) -> Branch:
     """A mapping (as JSON) compiled once: a feed of thirty types is a second's work, and done at every preview."""
-    return compile_branch(Mapping.model_validate_json(mapping), dict(models))
+    guard = Guard.model_validate_json(watching) if watching else None
+    return compile_branch(Mapping.model_validate_json(mapping), dict(models), guard)
 
 
 def explain(branch: Branch, mask: int) -> list[Check]:
@@ -111,7 +122,9 @@ def explain(branch: Branch, mask: int) -> list[Check]:
     return [check for check in branch.checks if mask >> check.bit & 1]
 
 
-def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> Branch:
+def compile_branch(
+    mapping: Mapping, targets: MappingABC[str, TargetModel], guard: Guard | None = None
+) -> Branch:
     """Compile one mapping; see `Branch`."""
     target = _target(mapping, targets)
     mapped = _by_field(mapping, target)
@@ -178,16 +191,23 @@ def compile_branch(mapping: Mapping, targets: MappingABC[str, TargetModel]) -> B
             set_checks.append(SetCheck(bit, rule.id, "unique", fields, rule.severity, message))
         else:
             run_checks.append(_run_check(rule, options, message))
-    if len(found) > MOST_CHECKS:
-        raise BadMapping(
-            f"{target.name}: {len(found)} checks are more than the {MOST_CHECKS} a mapping can have."
-        )
-
     where = where_of(mapping)
     if mapping.where is not None:
         for name in _condition_of(mapping.where).columns:
             building.read(name, "where")
-    select = _assemble(building, mapping, target, values, [condition for _, condition in found])
+    guarded: dict[str, Expr] = {}
+    if guard is not None:
+        reads = [name for name in building.reads if name != mapping.explode]
+        guarded = drift_guard.columns(guard, reads)
+        for rule_id, told, condition, severity in drift_guard.checks(guard, reads):
+            found.append((Check(len(found), rule_id, None, "schema", severity, told), condition))
+        if guard.extra is not None:
+            building.read(EXTRA, "contract")
+    if len(found) > MOST_CHECKS:
+        raise BadMapping(
+            f"{target.name}: {len(found)} checks are more than the {MOST_CHECKS} a mapping can have."
+        )
+    select = _assemble(building, mapping, target, values, [condition for _, condition in found], guarded)
     branch = Branch(
         mapping=mapping, version=address(mapping), target=target, fields=tuple(building.reads),
         checks=tuple(c for c, _ in found), columns=tuple((f.name, DUCKDB[f.type]) for f in target.fields),
@@ -291,6 +311,7 @@ def _assemble(
     target: TargetModel,
     values: MappingABC[str, Mapped],
     conditions: Sequence[Expr | None],
+    guarded: MappingABC[str, Expr],
 ) -> exp.Select:
     order = [column("_ord")] if mapping.explode is not None else []
     select = exp.select(
@@ -301,7 +322,8 @@ def _assemble(
         exp.alias_(call("hash", *(values[f.name].column for f in target.fields)), "_vh", quoted=True),
         exp.alias_(_mask(conditions), "_mask", quoted=True),
     )
-    return select.from_(building.layers.over(source_of(building, mapping.explode)).subquery("_values"))
+    below = source_of(building, mapping.explode, guarded)
+    return select.from_(building.layers.over(below).subquery("_values"))
 
 
 def _mask(conditions: Sequence[Expr | None]) -> Expr:
@@ -313,11 +335,18 @@ def _mask(conditions: Sequence[Expr | None]) -> Expr:
     return exp.cast(exp.Paren(this=mask), "BIGINT", dialect="duckdb")
 
 
-def source_of(building: Building, exploded: str | None) -> exp.Select:
-    """The source columns the branch reads, and no others, so that no name can clash with ours."""
+def source_of(
+    building: Building, exploded: str | None, guarded: MappingABC[str, Expr] | None = None
+) -> exp.Select:
+    """The source columns the branch reads, and no others, so that no name can clash with ours.
+
+    `guarded` stands in place of columns of its names, and beside them.
+    """
     if exploded is not None:
         building.read(exploded, "explode")
-    columns = [_exploded(name) if name == exploded else column(name) for name in building.reads]
+    put = dict(guarded or {})
+    columns = [_exploded(n) if n == exploded else put.pop(n, column(n)) for n in building.reads]
+    columns += put.values()
     if exploded is not None:
         columns.insert(0, column("_ord"))
     return exp.select(*(columns or [exp.alias_(tree(1), f"{PREFIX}0", quoted=True)])).from_("source")

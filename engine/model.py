@@ -202,8 +202,23 @@ class Source(Data):
     shape: Shape | None = None
 
 
+Word = Literal["evolve", "discard value", "discard row", "freeze"]
+
+
+class Contract(Data):
+    """What a run does where its source no longer looks as the mapping expects.
+
+    `evolve` goes on, `discard value` leaves such values out and counts them, `discard row` puts such rows
+    into quarantine, `freeze` stops the run with nothing kept.
+    """
+
+    new_fields: Word = "evolve"
+    type_changes: Word = "evolve"
+    vanished_fields: Word = "evolve"
+
+
 class Pipeline(Data):
-    """A source, the mappings its rows go through, and when to give up.
+    """A source, the mappings its rows go through, when to give up, and what to do where the source has changed.
 
     A row takes the first mapping whose `where` it meets. `error_threshold` is the share of rejected
     rows (0 to 1) above which the run fails; None never fails.
@@ -214,3 +229,4 @@ class Pipeline(Data):
     source: Slug
     mappings: tuple[Mapping, ...] = Field(min_length=1)
     error_threshold: float | None = Field(default=None, ge=0, le=1)
+    contract: Contract = Contract()

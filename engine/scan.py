@@ -13,6 +13,8 @@ from engine.model import SourceField
 from engine.ports import Chunk
 
 RAW = "_raw"
+# Tells the names of a row's fields that are not among the known ones, which its SourceField has as its path.
+EXTRA = "_extra"
 _PLAIN_OBJECT = 16 << 20
 _SHORT_OBJECT = 1 << 20  # DuckDB reads through a buffer of twice the longest object
 
@@ -41,7 +43,7 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
             f"delim={literal(chunk.delimiter)}, quote={literal(chunk.quote)}, escape={literal(chunk.escape)}, "
             f"new_line='\\n', max_line_size={max(2 << 20, _longest(chunk))}"
         )
-        picked = [f"{identifier((f.path or (f.name,))[0])} AS {identifier(f.name)}" for f in fields]
+        picked = [_column(chunk, f) for f in fields]
         return f"SELECT {_list(picked, count)} FROM read_csv({literal(place)}, {options})"
     if chunk.kind == "lines":
         most = max(_SHORT_OBJECT, chunk.longest) if chunk.longest else max(_PLAIN_OBJECT, _longest(chunk))
@@ -53,8 +55,31 @@ def source(chunk: Chunk, place: str, fields: Sequence[SourceField], *, ordinal: 
             picked = [unmarked(identifier(f.name), chunk.mark, f.name) for f in fields]
             return f"SELECT {_list(picked, count)} FROM {relation}"
         return objects(f"read_ndjson_objects({where})", fields, count, chunk.mark)
-    picked = [f"CAST({identifier(f.name)} AS VARCHAR) AS {identifier(f.name)}" for f in fields]
+    picked = [_column(chunk, f) for f in fields]
     return f"SELECT {_list(picked, count)} FROM read_parquet({literal(place)})"
+
+
+def _column(chunk: Chunk, field: SourceField) -> str:
+    """A column of a table by its name; one the table does not have is empty."""
+    if field.name == EXTRA:
+        return f"{_unknown_columns(chunk, field.path)} AS {EXTRA}"
+    wanted = field.name if field.name in chunk.columns else (field.path or (field.name,))[0]
+    if wanted not in chunk.columns:
+        return f"NULL::VARCHAR AS {identifier(field.name)}"
+    return f"CAST({identifier(wanted)} AS VARCHAR) AS {identifier(field.name)}"
+
+
+def _unknown_columns(chunk: Chunk, known: Sequence[str]) -> str:
+    names = [name for name in chunk.columns if name not in known]
+    arms = [f"CASE WHEN trim({identifier(n)}::VARCHAR) <> '' THEN {literal(n)} END" for n in names]
+    return f"nullif(concat_ws(', ', {', '.join(arms)}), '')" if arms else "NULL::VARCHAR"
+
+
+def _unknown_keys(known: Sequence[str]) -> str:
+    named = f"[{', '.join(map(literal, known))}]::VARCHAR[]"
+    return (
+        f"nullif(array_to_string(list_filter(json_keys(json), k -> NOT list_contains({named}, k)), ', '), '')"
+    )
 
 
 def objects(lines: str, fields: Sequence[SourceField], count: str = "", mark: str = "") -> str:
@@ -65,9 +90,10 @@ def objects(lines: str, fields: Sequence[SourceField], count: str = "", mark: st
     """
     tree = _Tree()
     for f in fields:
-        if f.name != RAW:
+        if f.name not in (RAW, EXTRA):
             tree.add(f.path or (f.name,))
-    values = ["CAST(json AS VARCHAR)" if f.name == RAW else tree.pick(f) for f in fields]
+    whole = {RAW: "CAST(json AS VARCHAR)"} | {f.name: _unknown_keys(f.path) for f in fields if f.name == EXTRA}
+    values = [whole.get(f.name) or tree.pick(f) for f in fields]
     picked = [unmarked(value, mark, f.name) for value, f in zip(values, fields, strict=True)]
     if not tree.branches:
         return f"SELECT {_list(picked, count)} FROM {lines}"
@@ -96,7 +122,7 @@ def _flat(fields: Sequence[SourceField]) -> bool:
     return (
         bool(fields)
         and len(names) == len(fields)
-        and all(f.name != RAW and (f.path or (f.name,)) == (f.name,) for f in fields)
+        and all(f.name not in (RAW, EXTRA) and (f.path or (f.name,)) == (f.name,) for f in fields)
     )
 
 

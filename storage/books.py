@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -36,7 +36,7 @@ class RunBooks:
 
     With `dry` nothing is kept: the same plan and the same sorting into outcomes, and no commit.
     `cursors` gives, by segment, the source's cursor once that segment is through; it commits with the
-    segment's last batch. `origin` overrides the segment of rows, for a replay of rows of older runs.
+    segment's last batch. `columns` are the source's usual ones, where it has a header.
     """
 
     def __init__(
@@ -52,7 +52,9 @@ class RunBooks:
         cursors: Callable[[int, int], Cursor | None] = lambda segment, chunk: None,
     ) -> None:
         self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
+        columns: Sequence[str] = (),
         self.now, self.dry, self.cursors = now, dry, cursors
+        self.columns = columns
         # What batches before an interruption saw counts too: the rules about a run judge all of it.
         self.newest, self.conflicting = ({}, 0) if dry else _marks(store.cursor(), run)
         self.examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -121,11 +123,11 @@ class RunBooks:
         else:
             for place, staged in batch.chunks:
                 rejected += quarantine.put_faults(
-                    cursor, self.run, self.pipeline, mapping, place.segment, staged.chunk, at
+                    cursor, self.run, self.pipeline, mapping, place.segment, staged.chunk, at, self.columns
                 )
             for a in arrivals:
                 rejected += quarantine.put_rows(
-                    cursor, self.run, self.pipeline, a.segment, a.staged, a.branch, at
+                    cursor, self.run, self.pipeline, a.segment, a.staged, a.branch, at, self.columns
                 )
         kept = self._keep(cursor, arrivals)
         ledger = Ledger(

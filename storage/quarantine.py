@@ -26,7 +26,8 @@ class Reject:
     `form` says how `raw` is written: `csv` (in the source's dialect), `lines` (a JSON object), or
     `unreadable` (a fault: bytes that never became a row). `fixed` holds the repaired bytes, if any.
     `state` is open, replayed, dismissed, repeated (the same bytes were dealt with, or came again later) or
-    undone (with its run). `replay` is the run that closed it.
+    undone (with its run). `replay` is the run that closed it. `columns` are its payload's, where they were
+    not the source's usual ones.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Reject:
     state: str
     at: datetime
     replay: int | None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ def put_faults(
     segment: int,
     chunk: Chunk,
     at: datetime,
+    usual: Sequence[str] = (),
 ) -> int:
     """Put what could not be read as rows into quarantine. Returns how many."""
-    _put(cursor, run, pipeline, segment, at, [_unreadable(fault, mapping) for fault in chunk.faults])
+    entries = [_unreadable(fault, mapping) for fault in chunk.faults]
+    _put(cursor, run, pipeline, segment, at, entries, _unusual(chunk, usual))
     return len(chunk.faults)
 
 
@@ -81,6 +85,7 @@ def put_rows(
     staged: Staged,
     branch: StagedBranch,
     at: datetime,
+    usual: Sequence[str] = (),
 ) -> int:
     """Put the rows that failed a blocking check into quarantine. Returns how many source rows that were."""
     rows, masks = ordinals(cursor, branch, branch.blocked)
@@ -96,8 +101,14 @@ def put_rows(
         }
         for line, raw, mask in zip(lines, raws, masks, strict=True)
     ]  # fmt: skip
-    _put(cursor, run, pipeline, segment, at, entries)
+    _put(cursor, run, pipeline, segment, at, entries, _unusual(staged.chunk, usual))
     return len(rows)
+
+
+def _unusual(chunk: Chunk, usual: Sequence[str]) -> str | None:
+    """The columns of a payload's own header, where they are not the usual ones: its lines mean nothing without."""
+    other = chunk.kind == "csv" and usual and tuple(usual) != chunk.columns
+    return json.dumps(chunk.columns, ensure_ascii=False) if other else None
 
 
 def _unreadable(fault: Fault, mapping: str) -> dict[str, Any]:
@@ -111,10 +122,10 @@ def _unreadable(fault: Fault, mapping: str) -> dict[str, Any]:
 def failed(branch: Branch, mask: int) -> dict[str, Any]:
     """The columns that say why, for one combination of failed checks."""
     checks = [c for c in branch.checks if mask >> c.bit & 1]
-    # A value that is wrong says more than the field that is missing because of it.
+    # A source that has changed says more than a value that is wrong, and that more than the field that is missing.
     first = min(
         (c for c in checks if branch.blocking >> c.bit & 1),
-        key=lambda c: (c.rule.endswith(":required"), c.bit),
+        key=lambda c: (not c.rule.startswith("drift:"), c.rule.endswith(":required"), c.bit),
     )
     return {
         "rule": first.rule,
@@ -131,6 +142,7 @@ def _put(
     segment: int,
     at: datetime,
     entries: Sequence[dict[str, Any]],
+    columns: str | None,
 ) -> None:
     if not entries:
         return
@@ -141,14 +153,14 @@ def _put(
     try:
         cursor.execute(
             "INSERT INTO store.spire.rejects SELECT nextval('store.spire.reject_id'), ?, ?, mapping, ?, line, "
-            "form, raw, NULL, rule, field, reason, checks, 'open', ?, NULL FROM arriving",
-            [run, pipeline, segment, at],
+            "form, raw, NULL, rule, field, reason, checks, 'open', ?, NULL, ? FROM arriving",
+            [run, pipeline, segment, at, columns],
         )
     finally:
         cursor.unregister("arriving")
 
 
-_COLUMNS = "id, run, pipeline, mapping, segment, line, form, raw, fixed, rule, field, reason, checks, state, moment, replay"
+_COLUMNS = "id, run, pipeline, mapping, segment, line, form, raw, fixed, rule, field, reason, checks, state, moment, replay, columns"
 
 
 def select(
@@ -237,6 +249,15 @@ def count(
     return int(row[0]) if row else 0
 
 
+def total(cursor: DuckDBPyConnection, **equal: Any) -> int:
+    """How many rejects there are, under the filters of `select`."""
+    where, values = _where(**equal)
+    row = cursor.execute(
+        f"SELECT count(*) FROM store.spire.rejects WHERE {' AND '.join(where)}", values
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def dismiss(cursor: DuckDBPyConnection, ids: Sequence[int], reason: str, by: str, at: datetime) -> None:
     """Close open rejects for good, and keep why and by whom."""
     close(cursor, ids, "dismissed")
@@ -315,4 +336,6 @@ def replayed_by(cursor: DuckDBPyConnection, run: int, segment: int, line: int) -
 
 
 def _reject(row: tuple[Any, ...]) -> Reject:
-    return Reject(*[*row[:12], json.loads(row[12]), *row[13:]])
+    return Reject(
+        *[*row[:12], json.loads(row[12]), *row[13:16], tuple(json.loads(row[16])) if row[16] else ()]
+    )

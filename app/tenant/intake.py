@@ -12,7 +12,7 @@ from app.tenant.desk import Desk, pipeline, source, targets
 from app.tenant.schemas.runs import IngestResult, LedgerView
 from engine.compile import compile_plan
 from engine.errors import Stop
-from engine.model import Mapping, Pipeline, Shape, Source
+from engine.model import Contract, Mapping, Pipeline, Shape, Source
 from engine.ports import Segment
 from engine.suggest import Suggestion
 from storage import runs
@@ -130,6 +130,7 @@ def _pipeline(desk: Desk, who: Caller, read: Source, wish: Wish) -> tuple[Pipeli
         source=read.id,
         mappings=mappings,
         error_threshold=before.error_threshold if before else None,
+        contract=before.contract if before else Contract(),
     )
     compile_plan(made.mappings, targets(desk))
     defining.save(desk, who, "pipeline", id, made, comment="Made by an ingest.")

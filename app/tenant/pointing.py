@@ -9,10 +9,15 @@ from engine.model import Dialect, Shape
 Span = tuple[int, int]
 
 
-def place_of(text: str, shape: Shape, form: str, field: str) -> Span | None:
-    """From where to where in the text a field's value stands; None where that can't be told."""
+def place_of(text: str, shape: Shape, form: str, field: str, own: tuple[str, ...] = ()) -> Span | None:
+    """From where to where in the text a field's value stands; None where that can't be told.
+
+    `own` are the columns of the row's own payload, where they are not the source's.
+    """
     if form == "csv":
-        columns = (shape.dialect.columns if shape.dialect else ()) or tuple(f.name for f in shape.fields)
+        columns = (
+            own or (shape.dialect.columns if shape.dialect else ()) or tuple(f.name for f in shape.fields)
+        )
         if field not in columns:
             return None
         cells = cells_of(text, shape.dialect or Dialect())

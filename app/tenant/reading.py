@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from duckdb import DuckDBPyConnection
@@ -29,7 +29,7 @@ from app.tenant.tracing import shown
 from connectors.formats import CHUNK_BYTES, FORMATS, reader, refit, sniff
 from connectors.formats.outline import of_members, outline
 from engine.errors import Stop
-from engine.model import Dialect, Shape, Source
+from engine.model import Dialect, Shape, Source, SourceField
 from engine.ports import Chunk, Segment
 from engine.profile import Profile, profile
 from engine.profile.picks import condition
@@ -145,23 +145,37 @@ def alike(one: Shape, other: Shape) -> bool:
 
 @contextmanager
 def held(
-    desk: Desk, source: Source, most: int, *, raw: bool = False, passed: Passed | None = None
+    desk: Desk,
+    source: Source,
+    most: int,
+    *,
+    raw: bool = False,
+    passed: Passed | None = None,
+    segments: Sequence[Segment] | None = None,
+    besides: Sequence[SourceField] = (),
 ) -> Iterator[tuple[DuckDBPyConnection, Texts, Shape]]:
-    """A source's rows as text in memory while the block lasts, up to about `most` of them."""
+    """A source's rows as text in memory while the block lasts, up to about `most` of them.
+
+    They are of these payloads, or else of what the source is looked at by; `besides` are fields to hold
+    besides the shape's own.
+    """
     shape = shape_of(source)
-    segments = received(desk, source) if source.connector == "upload" else [payload_of(desk, source)]
+    if segments is None:
+        segments = received(desk, source) if source.connector == "upload" else [payload_of(desk, source)]
+    own = {f.name for f in shape.fields}
+    fields = (*shape.fields, *(f for f in besides if f.name not in own))
     with desk.store.cursor() as cursor:
         # A preview reads a little; a profile reads much, and large pieces are quicker.
         chunks = _chunks(desk, segments, shape, LITTLE if most <= AMONG else CHUNK_BYTES)
         chunks = passed.watch(chunks) if passed is not None else chunks
-        table = texts.hold(cursor, f"look_{secrets.token_hex(6)}", shape.fields, chunks, most=most, raw=raw)
+        table = texts.hold(cursor, f"look_{secrets.token_hex(6)}", fields, chunks, most=most, raw=raw)
         try:
             yield cursor, table, shape
         finally:
             glance.let_go(cursor, table)
 
 
-def _chunks(desk: Desk, segments: list[Segment], shape: Shape, size: int) -> Iterator[Chunk]:
+def _chunks(desk: Desk, segments: Sequence[Segment], shape: Shape, size: int) -> Iterator[Chunk]:
     for segment in segments:
         with desk.landing.open(segment) as stream:
             yield from reader(shape).read(stream, shape, size)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.tenant import drift
 from app.tenant.desk import Desk, Live, received, source
-from app.tenant.loading import Intake, fields_of, limits_of, plan_of, shape_of, stages_of, told
+from app.tenant.loading import Intake, guarded, limits_of, plan_of, read_by, shape_of, stages_of, told
 from engine.errors import SpireError
 from engine.ledger import Ledger
 from engine.model import Pipeline
@@ -56,14 +57,14 @@ class Rehearsal:
 
 def start(desk: Desk, loading: Pipeline, *, version: int, by: str) -> Rehearsal:
     """Start a dry run in the background. `loading` need not be saved."""
-    books, intake = _prepared(desk, loading, next(_numbers))
+    intake = _intake(desk, loading, version, next(_numbers))
     found = Rehearsal(intake.run, loading.id, version, by, desk.now(), intake.progress)
     while len(desk.rehearsals) >= REMEMBERED:
         desk.rehearsals.pop(next(iter(desk.rehearsals)))
     desk.rehearsals[found.number] = found
     live = desk.live[found.number] = Live(found.progress)
     live.thread = threading.Thread(
-        target=_watched, args=(desk, found, live, loading, books, intake), name=f"dry-{found.number}"
+        target=_watched, args=(desk, found, live, loading, intake), name=f"dry-{found.number}"
     )
     live.thread.start()
     return found
@@ -102,24 +103,33 @@ class DryIntake(Intake):
             self.desk.landing.delete(self._place)
 
 
-def _prepared(desk: Desk, loading: Pipeline, number: int) -> tuple[RunBooks, DryIntake]:
+def _intake(desk: Desk, loading: Pipeline, version: int, number: int) -> DryIntake:
     read = source(desk, loading.source)
-    shape = shape_of(read)
-    intake = DryIntake(desk, number, read, loading.id, shape, Progress())
-    plan = plan_of(desk, loading)
-    return RunBooks(desk.store, number, loading.id, plan, fields_of(shape), now=desk.now, dry=True), intake
+    drifting = drift.begin(desk, loading, version, read)
+    # What cannot be compiled is told at once, and not by a dry run that fails.
+    plan_of(desk, loading)
+    return DryIntake(desk, number, read, loading.id, shape_of(read), Progress(), drifting)
 
 
-def _watched(
-    desk: Desk, found: Rehearsal, live: Live, loading: Pipeline, books: RunBooks, intake: DryIntake
-) -> None:
-    state = "finished"
+def _books(desk: Desk, loading: Pipeline, intake: DryIntake) -> RunBooks:
+    guard = guarded(intake)
+    plan, shape = plan_of(desk, loading, guard), intake.shape
+    return RunBooks(
+        desk.store, intake.run, loading.id, plan, read_by(plan, shape, intake.drifting, guard), now=desk.now,
+        dry=True, columns=[f.name for f in shape.fields],
+    )  # fmt: skip
+
+
+def _watched(desk: Desk, found: Rehearsal, live: Live, loading: Pipeline, intake: DryIntake) -> None:
+    state, books = "finished", None
     try:
         with desk.working():
             try:
+                books = _books(desk, loading, intake)
                 run(intake.placed(Resume()), books, progress=found.progress, limits=limits_of(desk, loading))
             finally:
-                books.close()
+                if books is not None:
+                    books.close()
                 intake.forget()
     except Cancelled:
         state = "cancelled"
@@ -131,11 +141,12 @@ def _watched(
         state = "failed"
         found.error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
     finally:
-        found.examples = dict(books.examples)
+        found.examples = dict(books.examples) if books is not None else {}
+        caught = books.found if books is not None else {}
         found.findings = [
             {"mapping": mapping, "rule": c.rule, "field": c.field, "severity": str(c.severity),
              "message": c.message, "rows": rows}
-            for (mapping, c), rows in sorted(books.found.items(), key=lambda each: -each[1])
+            for (mapping, c), rows in sorted(caught.items(), key=lambda each: -each[1])
         ]  # fmt: skip
         found.finished, found.state = desk.now(), state
         desk.live.pop(found.number, None)

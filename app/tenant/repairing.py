@@ -184,6 +184,11 @@ def written(shape: Shape, reject: Reject, values: Values, changes: Values) -> by
             dialect.escape.encode(encoding),
             0,
         )
+        if reject.columns:
+            # Its payload had a header of its own, and columns that nobody has mapped stay as they were.
+            text = (reject.raw if reject.fixed is None else reject.fixed).decode(encoding, "replace")
+            cells = dict(zip(reject.columns, _cells(text.rstrip("\r\n"), dialect), strict=False))
+            columns, values = reject.columns, {**cells, **values}
         return quoting.write([(values.get(name) or "").encode(encoding) for name in columns])
     whole = orjson.loads(reject.raw if reject.fixed is None else reject.fixed)
     paths = {f.name: f.path or (f.name,) for f in shape.fields}
@@ -299,7 +304,7 @@ def _ways_to_be_whole(shape: Shape, reject: Reject) -> list[bytes]:
     dialect = shape.dialect
     if reject.form != "unreadable" or dialect is None or len(dialect.delimiter) != 1:
         return []
-    columns = dialect.columns or tuple(f.name for f in shape.fields)
+    columns = reject.columns or dialect.columns or tuple(f.name for f in shape.fields)
     width, between = len(columns), dialect.delimiter
     try:
         text = (reject.raw if reject.fixed is None else reject.fixed).decode(dialect.encoding).rstrip("\r\n")

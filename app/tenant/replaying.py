@@ -9,9 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.tenant import drift
 from app.tenant.desk import Desk, pipeline, source
-from app.tenant.loading import fields_of, go, limits_of, plan_of, shape_of
+from app.tenant.loading import go, limits_of, plan_of, read_by, shape_of
 from connectors.formats import FORMATS
+from engine.drift_guard import guard_of
 from engine.errors import Stop
 from engine.model import Dialect, Shape
 from engine.ports import Chunk, Fault
@@ -48,16 +50,24 @@ def replay(desk: Desk, ids: Sequence[int], *, by: str) -> int:
     # Marked as working before it is in the books, as a load is.
     with desk.working():
         number = runs.begin(desk.store, pipeline_id, definition.version, "replay", body, by, desk.now())
-        go(desk, number, lambda progress: _replay(desk, number, pipeline_id, rejects, progress))
+        work = (desk, number, pipeline_id, definition.version, rejects)
+        go(desk, number, lambda progress: _replay(*work, progress))
     return number
 
 
 def _replay(
-    desk: Desk, number: int, pipeline_id: str, rejects: list[Reject], progress: Progress
+    desk: Desk, number: int, pipeline_id: str, version: int, rejects: list[Reject], progress: Progress
 ) -> list[str]:
-    replayed = pipeline(desk, pipeline_id)
-    shape = shape_of(source(desk, replayed.source))
-    books = RunBooks(desk.store, number, pipeline_id, plan_of(desk, replayed), fields_of(shape), now=desk.now)
+    replayed = pipeline(desk, pipeline_id, version)
+    read = source(desk, replayed.source)
+    shape = shape_of(read)
+    drifting = drift.begin(desk, replayed, version, read)
+    guard = guard_of(replayed.contract, drifting.known.look) if drifting.known is not None else None
+    plan = plan_of(desk, replayed, guard)
+    books = RunBooks(
+        desk.store, number, pipeline_id, plan, read_by(plan, shape, drifting, guard), now=desk.now,
+        columns=[f.name for f in shape.fields],
+    )  # fmt: skip
     try:
         run(_placed(shape, rejects, progress), books, progress=progress, limits=limits_of(desk, replayed))
         with desk.store.transaction() as cursor:
@@ -73,10 +83,10 @@ def _replay(
 
 
 def _placed(shape: Shape, rejects: list[Reject], progress: Progress) -> Iterator[Placed]:
-    groups: dict[tuple[int, int, str], list[Reject]] = defaultdict(list)
+    groups: dict[tuple[int, int, str, tuple[str, ...]], list[Reject]] = defaultdict(list)
     for reject in rejects:
-        groups[reject.run, reject.segment, form_of(shape, reject)].append(reject)
-    for i, ((_, segment, form), group) in enumerate(sorted(groups.items())):
+        groups[reject.run, reject.segment, form_of(shape, reject), reject.columns].append(reject)
+    for i, ((_, segment, form, _), group) in enumerate(sorted(groups.items())):
         chunks = chunks_of(shape, form, group)
         while True:
             with progress.timed("read"):
@@ -97,15 +107,27 @@ def chunks_of(
     shape: Shape, form: str, rejects: Sequence[Reject], lines: Sequence[int] | None = None
 ) -> Iterator[Chunk]:
     """The rejects' bytes, repaired where they were, as chunks whose rows keep their line numbers, or get these."""
+    numbers = [r.line for r in rejects] if lines is None else list(lines)
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for at, reject in enumerate(rejects):
+        groups[reject.columns].append(at)
+    for columns, among in groups.items():
+        yield from _of_columns(shape, form, [rejects[n] for n in among], [numbers[n] for n in among], columns)
+
+
+def _of_columns(
+    shape: Shape, form: str, rejects: Sequence[Reject], lines: Sequence[int], columns: tuple[str, ...]
+) -> Iterator[Chunk]:
+    """The same for rejects of payloads with one header: the source's usual columns where none are given."""
     name = "csv" if form == "csv" else "ndjson"
     pieces = [r.raw if r.fixed is None else r.fixed for r in rejects]
     if form != "csv":
         pieces = [b" ".join(p.split(b"\n")) for p in pieces]
     pieces = [p.rstrip(b"\r\n") for p in pieces]
     starts = np.cumsum([1, *(p.count(b"\n") + 1 for p in pieces[:-1])])
-    origin = np.array([r.line for r in rejects] if lines is None else lines, np.int64)
+    origin = np.array(lines, np.int64)
     stream = io.BytesIO(b"\n".join(pieces) + b"\n")
-    for chunk in (c.proven for c in FORMATS[name].read(stream, _as_written(shape, name))):
+    for chunk in (c.proven for c in FORMATS[name].read(stream, _as_written(shape, name, columns))):
         at = chunk.lines if chunk.lines is not None else np.arange(chunk.rows) + chunk.first_line
         faults = [Fault(int(_origin(starts, origin, f.line)), f.raw, f.reason) for f in chunk.faults]
         yield replace(chunk, lines=_origin(starts, origin, at), faults=tuple(faults))
@@ -115,7 +137,7 @@ def _origin(starts: np.ndarray, origin: np.ndarray, lines: np.ndarray | int) -> 
     return origin[np.searchsorted(starts, lines, "right") - 1]
 
 
-def _as_written(shape: Shape, name: str) -> Shape:
+def _as_written(shape: Shape, name: str, columns: tuple[str, ...] = ()) -> Shape:
     """The shape of rows that stand alone: no header, nothing to skip, nothing compressed."""
     dialect = None
     if name == "csv":
@@ -125,4 +147,5 @@ def _as_written(shape: Shape, name: str) -> Shape:
             if shape.dialect is None
             else {"header": False, "skip_lines": 0, "comment": ""}
         )
+        dialect = dialect.model_copy(update={"columns": columns}) if columns else dialect
     return Shape(format=name, fields=shape.fields, dialect=dialect)

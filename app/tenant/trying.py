@@ -15,9 +15,11 @@ from app.tenant.schemas.mappings import Difference, Impact, MappingPreview, Prev
 from app.tenant.values import plain
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
+from engine.drift_guard import Guard
 from engine.errors import Stop
-from engine.model import FieldType, Mapping, Source, TargetModel
-from engine.scan import RAW
+from engine.model import FieldType, Mapping, Source, SourceField, TargetModel
+from engine.ports import Segment
+from engine.scan import EXTRA, RAW
 from storage import impact, runs, staging, texts
 from storage.impact import Comparison
 
@@ -26,13 +28,30 @@ class NoRunYet(Stop):
     """This pipeline has no finished run to compare with."""
 
 
-def preview(desk: Desk, read: Source, mappings: Sequence[Mapping], rows: int) -> MappingPreview:
-    """What the mappings make of a sample of a source's rows."""
+def preview(
+    desk: Desk,
+    read: Source,
+    mappings: Sequence[Mapping],
+    rows: int,
+    *,
+    guard: Guard | None = None,
+    segments: Sequence[Segment] | None = None,
+    besides: Sequence[SourceField] = (),
+) -> MappingPreview:
+    """What the mappings make of a sample of a source's rows, under the guard of a pipeline's contract.
+
+    The rows are of these payloads, or else of what the source is looked at by.
+    """
     models = targets(desk)
-    plan = compile_plan(mappings, models)
+    plan = compile_plan(mappings, models, guard)
     reads_raw = any(RAW in branch.fields for branch in plan.branches)
-    with held(desk, read, AMONG, raw=reads_raw) as (cursor, table, shape):
-        picked = chosen(cursor, table, rows, named(desk, read))
+    known = {f.name for f in (*shape_of(read).fields, *besides)} | {RAW, EXTRA}
+    gone = dict.fromkeys(name for branch in plan.branches for name in branch.fields if name not in known)
+    extra = [guard.extra] if guard is not None and guard.extra is not None else []
+    also = (*besides, *(SourceField(name=name) for name in gone), *extra)
+    with held(desk, read, AMONG, raw=reads_raw, segments=segments, besides=also) as (cursor, table, shape):
+        of = named(desk, read) if segments is None else " ".join(s.sha256 for s in segments)
+        picked = chosen(cursor, table, rows, of)
         found = texts.preview(cursor, plan, table, picked, fields_of(shape))
     shown = [_row(row, models) for row in found]
     counted = Counter(row.outcome for row in shown)

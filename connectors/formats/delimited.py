@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from connectors.formats.header import unique
+from connectors.formats.header import renewed, unique
 from connectors.formats.lines import LINE_LIMIT, Block, Bytes, Lines, blocks, fill
 from connectors.formats.proof import proven
 from connectors.formats.rows import Broken, Quoting, Row, miscount, split
@@ -94,8 +94,11 @@ class _Reader:
                 start += 1
                 continue
             names, last = header_row(text.data, text.lines, start, self.how)
-            self.columns = self.columns or unique(names)
             self.header = False
+            columns = self._renewed(text, names, last) if self.columns else unique(names)
+            if columns is None:
+                break
+            self.columns = columns
             start = last + 1
         self.to_skip -= skipped
         if not self.columns and start < len(text.lines):
@@ -103,6 +106,17 @@ class _Reader:
         if self.how.width != len(self.columns):
             self.how = replace(self.how, width=len(self.columns))
         return start
+
+    def _renewed(self, text: Text, names: list[str], line: int) -> tuple[str, ...] | None:
+        """The columns this payload names, which need not be those, or in the order, of the one looked at first."""
+        if unique(names) == self.columns:
+            return self.columns
+        widths: list[int] = []
+        while (line := line + 1) < len(text.lines) and len(widths) < 20:
+            if not blank(text, line) and not (self.comment and starts(text, line, self.comment)):
+                cells, line = header_row(text.data, text.lines, line, self.how)
+                widths.append(len(cells))
+        return renewed(self.columns, names, max(set(widths), key=widths.count) if widths else 0)
 
     def _written_as(self, text: Text) -> Quoting:
         """How the chunk's rows will be written: as they stand, where DuckDB can read that."""

@@ -98,3 +98,23 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
         seen.add(found.lower())
         result.append(found)
     return tuple(result)
+
+
+def renewed(known: Sequence[str], cells: Sequence[str], width: int) -> tuple[str, ...] | None:
+    """The columns a later payload's own header names, in its order; None where its first row is no header.
+
+    `width` is how many cells its rows have, 0 where there are none. A name that differs from a known one
+    only by case is that one; names a header lacks or has too many of stay as they were found at first.
+    """
+    spelled = {name.lower(): name for name in known}
+    named = tuple(spelled.get(name.lower(), name) for name in unique(cells))
+    if named == tuple(known):
+        return named
+    if not set(named) & set(known) and any(is_value(cell) for cell in cells):
+        return None
+    wide = width or len(cells)
+    shared = min(len(named), len(known))
+    if wide == len(known) and len(named) != wide and named[:shared] == tuple(known)[:shared]:
+        return tuple(known)
+    fitted = unique([*cells, *[""] * (wide - len(cells))][:wide])
+    return tuple(spelled.get(name.lower(), name) for name in fitted)

@@ -18,7 +18,7 @@ import numpy as np
 from python_calamine import CalamineError, CalamineWorkbook
 
 from connectors.formats.compression import is_workbook, seekable
-from connectors.formats.header import header_line, unique
+from connectors.formats.header import header_line, renewed, unique
 from connectors.formats.limits import EXPANSION, EXPANSION_FREE, SPOOLED_BYTES, Damaged, Locked, Refused
 from connectors.formats.lines import LINE_LIMIT, fill
 from connectors.formats.rows import Quoting
@@ -109,6 +109,7 @@ class Workbook:
         book = _Book(stream)
         sheet = str(shape.options.get("sheet") or next(iter(book.sizes()), ""))
         columns = tuple(shape.options.get("columns") or [field.name for field in shape.fields])
+        header = int(shape.options.get("header_row", 0))
         how = Quoting(b",", b'"', b"", len(columns))
         lines: list[bytes] = []
         places: list[int] = []
@@ -116,7 +117,14 @@ class Workbook:
         size = 0
         for number, row in enumerate(book.rows(sheet), 1):
             cells = [text(cell) for cell in row]
-            if number <= int(shape.options.get("header_row", 0)) or not any(cells):
+            if number == header and any(cells):
+                names = cells[: _width(cells)]
+                same = unique(names) == columns[: len(names)]
+                named = columns if same else renewed(columns, names, len(names))
+                if named is not None:
+                    columns, how = named, Quoting(b",", b'"', b"", len(named))
+                    continue
+            if number < header or not any(cells):
                 continue
             line = (
                 how.write([cell.encode() for cell in (cells + [""] * len(columns))[: len(columns)]]) + b"\n"

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from app.tenant import comparing, following, journal, offering, ruling, suggesting, trying, valuing
+from app.tenant import (
+    comparing,
+    drift_patching,
+    following,
+    journal,
+    offering,
+    ruling,
+    suggesting,
+    trying,
+    valuing,
+)
 from app.tenant.answering import answered
 from app.tenant.caller import Here, Who
 from app.tenant.desk import source
@@ -42,7 +52,12 @@ def preview(body: PreviewRequest, desk: Here, who: Who) -> Response:
     """What mappings make of a sample: output beside input, and why a row would be rejected."""
     journal.note(desk, who, ActionKind.READ, "mapping.previewed", body.source)
     read = source(desk, body.source)
-    return answered(desk, "preview", read, body, lambda: trying.preview(desk, read, body.mappings, body.rows))
+    guard = drift_patching.guard_of_preview(desk, body.pipeline, read) if body.pipeline else None
+    asked = f"{body.model_dump_json(by_alias=True)} {guard.model_dump_json() if guard else ''}"
+    return answered(
+        desk, "preview", read, asked,
+        lambda: trying.preview(desk, read, body.mappings, body.rows, guard=guard),
+    )  # fmt: skip
 
 
 @router.post("/impact")

@@ -24,7 +24,7 @@ from app.tenant.schemas.pipelines import (
 from engine.compile import compile_plan
 from engine.lineage import lineage as traced
 from engine.mapping import address
-from engine.model import Pipeline
+from engine.model import Contract, Pipeline
 from storage import definitions, runs
 from storage.definitions import Definition, NotFound
 
@@ -47,6 +47,7 @@ def create(body: PipelineCreate, desk: Here, who: Who) -> PipelineView:
         source=body.source,
         mappings=tuple(body.mappings),
         error_threshold=body.error_threshold,
+        contract=body.contract or Contract(),
     )
     return save(desk, who, pipeline, comment=body.comment, fresh=True)
 
@@ -60,13 +61,14 @@ def get(id: str, desk: Here) -> PipelineView:
 @router.put("/pipelines/{id}")
 def replace(id: str, body: PipelineChange, desk: Here, who: Who) -> PipelineView:
     """Save a new version of a pipeline."""
-    definitions.get(desk.store.cursor(), "pipeline", id)
+    before = Pipeline.model_validate(definitions.get(desk.store.cursor(), "pipeline", id).body)
     pipeline = Pipeline(
         id=id,
         name=body.name,
         source=body.source,
         mappings=tuple(body.mappings),
         error_threshold=body.error_threshold,
+        contract=body.contract or before.contract,
     )
     return save(desk, who, pipeline, comment=body.comment, based_on=body.based_on)
 

@@ -18,6 +18,8 @@ from app.tenant.caller import Here, Who
 from app.tenant.chronicle import chronicle
 from app.tenant.desk import Desk, pipeline, source
 from app.tenant.rehearsing import Rehearsal
+from app.tenant.routes import drift
+from app.tenant.schemas.drift import DriftView
 from app.tenant.schemas.runs import (
     AppliedView,
     Finding,
@@ -41,6 +43,7 @@ from engine.mapping import address
 from engine.model import Pipeline, Source
 from engine.run import Progress
 from storage import definitions, runs
+from storage import drift as kept_drift
 from storage.audit import ActionKind
 from storage.definitions import NotFound
 from storage.runs import Run
@@ -208,6 +211,7 @@ def detail(desk: Desk, run: Run) -> RunDetail:
         batches=len(batches),
         replayed=_replayed(run),
         replayed_of=run.body.get("runs", []),
+        drift=_drift(desk, run.run),
         log=[LogLine(at=at, text=text) for at, text in chronicle(run, batches, runs.told(cursor, run.run), found)],
     )  # fmt: skip
 
@@ -305,6 +309,11 @@ def _stage(name: str, told: Any) -> StageView:
     if isinstance(told, dict):
         return StageView(stage=name, seconds=told["seconds"], start=told["from"], end=told["to"])
     return StageView(stage=name, seconds=float(told))
+
+
+def _drift(desk: Desk, run: int) -> DriftView | None:
+    found = kept_drift.of_run(desk.store.cursor(), run)
+    return drift.view(desk, found) if found else None
 
 
 def _stored(time: datetime | None) -> datetime | None:

@@ -33,6 +33,9 @@ class PreviewRequest(Request):
     source: Slug
     mappings: list[Mapping] = Field(min_length=1)
     rows: int = Field(default=200, ge=1, le=5000)
+    pipeline: Slug | None = Field(
+        default=None, description="Under this pipeline's contract: what it says of a source that has changed."
+    )
 
 
 class PreviewRow(Answer):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from app.tenant.schemas import Answer, Request
 from app.tenant.schemas.definitions import Version
-from engine.model import Mapping, Pipeline, Slug
+from engine.model import Contract, Mapping, Pipeline, Slug
 
 
 class PipelineCreate(Request):
@@ -19,6 +19,9 @@ class PipelineCreate(Request):
     error_threshold: float | None = Field(
         default=None, ge=0, le=1, description="Share of rejects that ends a run."
     )
+    contract: Contract | None = Field(
+        default=None, description="What a run does where its source has changed; it goes on by default."
+    )
     comment: str = ""
 
 
@@ -29,6 +32,7 @@ class PipelineChange(Request):
     source: Slug
     mappings: list[Mapping] = Field(min_length=1)
     error_threshold: float | None = Field(default=None, ge=0, le=1)
+    contract: Contract | None = Field(default=None, description="Left out: the one it has.")
     comment: str = ""
     based_on: int | None = Field(default=None, description="The version you started from.")
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.tenant.schemas import Answer, Request
+from app.tenant.schemas.drift import DriftView
 from engine.ledger import Ledger
 
 
@@ -148,6 +149,9 @@ class RunDetail(RunView):
     replayed_of: list[int] = []
     log: list[LogLine] = []
     examples: dict[str, list[dict[str, Any]]] = {}
+    drift: DriftView | None = Field(
+        default=None, description="How its source differed from what the mapping was written for."
+    )
 
 
 class RunPage(Answer):
