@@ -12,8 +12,9 @@ from fastapi import APIRouter, Path, Query
 
 from app.tenant import defining, fixing, journal, loading, proposing, repairing, surroundings
 from app.tenant.caller import Caller, Here, Who
-from app.tenant.desk import Desk, pipeline
-from app.tenant.reject_views import by_pipeline, encoding_of, shape_of, views
+from app.tenant.desk import Desk, pipeline, source, targets
+from app.tenant.pointing import place_of
+from app.tenant.replaying import form_of
 from app.tenant.replaying import replay as replay_rejects
 from app.tenant.schemas.rejects import (
     CauseCount,
@@ -227,6 +228,65 @@ def take_back(body: TakeBack, desk: Here, who: Who) -> TakenBack:
         after={"rejects": rejects, "versions removed": removed},
     )  # fmt: skip
     return TakenBack(run=body.run, rejects=rejects, removed=removed)
+
+
+def views(desk: Desk, rejects: Sequence[Reject]) -> list[RejectView]:
+    """Rejects as they are shown, their fields read where they can be and what failed marked."""
+    shapes: dict[str, Shape | None] = {}
+    made: dict[str, Pipeline | None] = {}
+    values: dict[int, repairing.Values] = {}
+    for id, group in _by_pipeline(rejects).items():
+        try:
+            made[id], shapes[id] = pipeline(desk, id), _shape(desk, id)
+            values |= repairing.values_of(desk, _shape(desk, id), group)
+        except Stop:
+            # A deleted pipeline's rejects are still to be seen.
+            made[id], shapes[id] = None, None
+    names: dict[tuple[int, int], str] = {}
+    for reject in rejects:
+        place = (reject.run, reject.segment)
+        if place not in names:
+            segment = segment_of(desk, *place)
+            names[place] = segment.name if segment else ""
+    closed = [reject.id for reject in rejects if reject.state == "dismissed"]
+    told = quarantine.dismissals(desk.store.cursor(), closed) if closed else {}
+    return [
+        _view(r, shapes[r.pipeline], values.get(r.id, {}), names[r.run, r.segment]).model_copy(
+            update={"dismissed": told.get(r.id), "mark": _mark(r, made[r.pipeline], shapes[r.pipeline])}
+        )
+        for r in rejects
+    ]
+
+
+def _mark(reject: Reject, made: Pipeline | None, shape: Shape | None) -> tuple[int, int] | None:
+    if made is None or shape is None or reject.form == "unreadable":
+        return None
+    how = proposing.field_mapping(proposing.mapping_for(made, reject), reject.field)
+    if how is None or how.source is None:
+        return None
+    text, _ = _decoded(reject.raw, _encoding(reject, shape))
+    return place_of(text, shape, reject.form, how.source, reject.columns)
+
+
+def _encoding(reject: Reject, shape: Shape | None) -> str:
+    if shape is not None and shape.dialect is not None and form_of(shape, reject) == "csv":
+        return shape.dialect.encoding
+    return "utf-8"
+
+
+def _view(reject: Reject, shape: Shape | None, values: repairing.Values, payload: str) -> RejectView:
+    encoding = _encoding(reject, shape)
+    raw, exact = _decoded(reject.raw, encoding)
+    return RejectView(
+        **{name: getattr(reject, name) for name in RejectView.model_fields if hasattr(reject, name)}
+        | {
+            "raw": raw,
+            "exact": exact,
+            "fixed": _decoded(reject.fixed, encoding)[0] if reject.fixed is not None else None,
+            "fields": values,
+            "payload": payload,
+        }
+    )
 
 
 def _repaired(
