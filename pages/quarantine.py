@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -433,6 +434,21 @@ def dismiss(client: Client, cause: Any, reject: Any) -> None:
             st.rerun()
 
 
+def exporting(total: int, given: dict[str, Any]) -> None:
+    """The rejects as a file, which the browser fetches by itself."""
+    with st.popover("Export"):
+        st.caption(
+            f"{words.count(total, 'reject')}, each with its cause, its line as it came, its file and line number."
+        )
+        for format, title in (("csv", "CSV"), ("ndjson", "NDJSON")):
+            query = urlencode({"format": format, **given})
+            st.link_button(
+                f"Download {title}", f"/api/v1/tenants/{access.tenant()}/rejects/export?{query}",
+                width="stretch",
+            )  # fmt: skip
+        st.caption("In CSV, a cell that a spreadsheet would run as a formula has an apostrophe before it.")
+
+
 def dismissed(client: Client) -> None:
     """What was given up, why and by whom, and the way back."""
     with st.expander("Dismissed rows"):
@@ -508,6 +524,7 @@ def page() -> None:
         ):
             access.attempt(replay_all, client, given)
             st.rerun()
+        exporting(total, given)
     repaired(client)
     left, right = st.columns([3, 7], gap="small")
     with left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -23,11 +24,22 @@ def rejects(
     causes: Annotated[bool, typer.Option("--causes/--rows", help="Grouped by cause, or row by row.")] = True,
     state: Annotated[str, typer.Option(help="open, replayed, dismissed, any (with --rows).")] = "open",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write them all to this file instead.")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", "-f", help="Of the file: csv, ndjson.")] = "csv",
     tenant: Tenant = "default",
     as_json: Json = False,
 ) -> None:
-    """Show what waits in quarantine, by cause with proposed fixes, or row by row."""
+    """Show what waits in quarantine, by cause with proposed fixes, or row by row; or write it to a file."""
     with access.tenant(tenant) as client:
+        if output is not None:
+            written = _write(client.export_rejects(format, run=run, pipeline=pipeline, state=state), output)
+            if as_json:
+                show({"format": format, "path": str(output), "bytes": written})
+            else:
+                say(f"{output}: {written:,} bytes.")
+            return
         if causes:
             found = client.causes(run=run, pipeline=pipeline)
             if as_json:
@@ -111,21 +123,26 @@ def export(
     if output is None and format == "parquet" and sys.stdout.isatty():
         tell("Parquet is no text: name a file with --output.")
         leave(2)
-    written = 0
     with access.tenant(tenant) as client:
-        pieces = client.export(target, format, run=run, guard=guard)
-        # Nothing is made or cut off before the server has agreed.
-        first = next(pieces, b"")
-        sink = output.open("wb") if output is not None else sys.stdout.buffer
-        try:
-            for piece in chain([first], pieces):
-                written += sink.write(piece)
-            sink.flush()
-        finally:
-            if output is not None:
-                sink.close()
+        written = _write(client.export(target, format, run=run, guard=guard), output)
     if output is not None:
         if as_json:
             show({"target": target, "format": format, "path": str(output), "bytes": written})
         else:
             say(f"{output}: {written:,} bytes.")
+
+
+def _write(pieces: Iterator[bytes], output: Path | None) -> int:
+    """Write the pieces to a file, or to standard output; gives how many bytes that was."""
+    written = 0
+    # Nothing is made or cut off before the server has agreed.
+    first = next(pieces, b"")
+    sink = output.open("wb") if output is not None else sys.stdout.buffer
+    try:
+        for piece in chain([first], pieces):
+            written += sink.write(piece)
+        sink.flush()
+    finally:
+        if output is not None:
+            sink.close()
+    return written

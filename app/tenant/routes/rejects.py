@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.tenant import defining, fixing, journal, loading, proposing, repairing, surroundings
+from app.tenant import defining, fixing, journal, loading, reject_views, repairing, surroundings
 from app.tenant.caller import Caller, Here, Who
-from app.tenant.desk import Desk, pipeline, source, targets
-from app.tenant.pointing import place_of
-from app.tenant.replaying import form_of
+from app.tenant.desk import Desk, pipeline
+from app.tenant.reject_views import by_pipeline, encoding_of, shape_of, views
 from app.tenant.replaying import replay as replay_rejects
 from app.tenant.schemas.rejects import (
     CauseCount,
@@ -36,19 +33,17 @@ from app.tenant.schemas.rejects import (
     TriedRow,
 )
 from app.tenant.schemas.runs import LedgerView
-from app.tenant.tracing import segment_of, shown
 from engine.errors import Stop
 from engine.model import Pipeline, Shape
 from storage import definitions, quarantine, runs
 from storage.audit import ActionKind
 from storage.definitions import NotFound
-from storage.quarantine import Cause, Reject
+from storage.quarantine import Reject
 
 # A number too large for the store is no reject of ours.
 RejectId = Annotated[int, Path(ge=0, lt=1 << 63)]
 
 router = APIRouter(tags=["rejects"])
-EXAMPLES = 3
 REPLAY_WAIT = 120.0
 
 
@@ -88,12 +83,7 @@ def causes(
 ) -> list[CauseView]:
     """Open rejects by cause, the largest first, each with why, examples, and fixes that were tried."""
     journal.note(desk, who, ActionKind.READ, "rejects.read")
-    found = quarantine.causes(desk.store.cursor(), run=run, pipeline=pipeline)
-    standing = cache(partial(_standing, desk))
-    return [
-        _cause(desk, each, run, pipeline, standing, propose=propose and place < 20)
-        for place, each in enumerate(found)
-    ]
+    return reject_views.causes(desk, run=run, pipeline=pipeline, propose=propose)
 
 
 @router.get("/rejects/{id}")
@@ -120,7 +110,7 @@ def change(id: RejectId, body: RejectChange, desk: Here, who: Who) -> RejectView
     if body.dismiss:
         _dismiss(desk, who, [reject], body.reason)
         return views(desk, [_one(desk, id)])[0]
-    fixed = _repaired(desk, _shape(desk, reject.pipeline), reject, body.text, body.fields)
+    fixed = _repaired(desk, shape_of(desk, reject.pipeline), reject, body.text, body.fields)
     with desk.store.transaction() as cursor:
         quarantine.fix(cursor, {id: fixed})
         journal.note(desk, who, ActionKind.RUN, "reject.repaired", str(id), cursor=cursor)
@@ -132,7 +122,7 @@ def check(id: RejectId, body: RejectTry, desk: Here, who: Who) -> TriedRow:
     """What the mapping as it is now would make of a reject with this text or these fields. Nothing is kept."""
     journal.note(desk, who, ActionKind.READ, "reject.read", str(id))
     reject = _one(desk, id)
-    shape = _shape(desk, reject.pipeline)
+    shape = shape_of(desk, reject.pipeline)
     fixed = replace(reject, fixed=_repaired(desk, shape, reject, body.text, body.fields))
     plan = loading.plan_of(desk, pipeline(desk, reject.pipeline))
     before = repairing.values_of(desk, shape, [replace(reject, fixed=None)]).get(id, {})
@@ -144,7 +134,7 @@ def around(id: RejectId, desk: Here, who: Who, lines: Annotated[int, Query(ge=1,
     """The lines around a reject in its payload, as they were received."""
     journal.note(desk, who, ActionKind.READ, "payload.read", str(id))
     reject = _one(desk, id)
-    return surroundings.around(desk, reject, _shape(desk, reject.pipeline), lines)
+    return surroundings.around(desk, reject, shape_of(desk, reject.pipeline), lines)
 
 
 @router.post("/rejects/try")
@@ -154,7 +144,7 @@ def try_fix(body: FixTry, desk: Here, who: Who) -> FixTrial:
     rejects = fixing.alike(desk, body.cause, body.limit)
     if not rejects:
         return FixTrial(repairs=0, passes=0, tried=0, total=0, extent="none", rows=[])
-    return fixing.trial(desk, body.cause, body.fix, _shape(desk, fixing.of_one(rejects)), rejects)
+    return fixing.trial(desk, body.cause, body.fix, shape_of(desk, fixing.of_one(rejects)), rejects)
 
 
 @router.post("/rejects/repair")
@@ -173,7 +163,7 @@ def repair(body: RepairRequest, desk: Here, who: Who) -> RepairResult:
     id = fixing.of_one(rejects)
     definition = definitions.get(desk.store.cursor(), "pipeline", id)
     made = Pipeline.model_validate(definition.body)
-    done = fixing.applied(desk, made, _shape(desk, id), rejects, fix, save=body.save)
+    done = fixing.applied(desk, made, shape_of(desk, id), rejects, fix, save=body.save)
     result = RepairResult(repaired=len(done.repaired), left=len(rejects) - len(done.repaired))
     if done.pipeline != made:
         saved = defining.save(
@@ -200,7 +190,7 @@ def replay(body: ReplayRequest, desk: Here, who: Who) -> ReplayResult:
     if body.ids is None and not body.all_open:
         found = [reject for reject in found if reject.fixed is not None]
     result = ReplayResult(replayed=len(found), runs=[])
-    for _, rejects in sorted(_by_pipeline(found).items()):
+    for _, rejects in sorted(by_pipeline(found).items()):
         number = replay_rejects(desk, [reject.id for reject in rejects], by=who.user)
         journal.note(desk, who, ActionKind.RUN, "rejects.replayed", str(number), after={"rows": len(rejects)})
         result.runs.append(number)
@@ -230,71 +220,12 @@ def take_back(body: TakeBack, desk: Here, who: Who) -> TakenBack:
     return TakenBack(run=body.run, rejects=rejects, removed=removed)
 
 
-def views(desk: Desk, rejects: Sequence[Reject]) -> list[RejectView]:
-    """Rejects as they are shown, their fields read where they can be and what failed marked."""
-    shapes: dict[str, Shape | None] = {}
-    made: dict[str, Pipeline | None] = {}
-    values: dict[int, repairing.Values] = {}
-    for id, group in _by_pipeline(rejects).items():
-        try:
-            made[id], shapes[id] = pipeline(desk, id), _shape(desk, id)
-            values |= repairing.values_of(desk, _shape(desk, id), group)
-        except Stop:
-            # A deleted pipeline's rejects are still to be seen.
-            made[id], shapes[id] = None, None
-    names: dict[tuple[int, int], str] = {}
-    for reject in rejects:
-        place = (reject.run, reject.segment)
-        if place not in names:
-            segment = segment_of(desk, *place)
-            names[place] = segment.name if segment else ""
-    closed = [reject.id for reject in rejects if reject.state == "dismissed"]
-    told = quarantine.dismissals(desk.store.cursor(), closed) if closed else {}
-    return [
-        _view(r, shapes[r.pipeline], values.get(r.id, {}), names[r.run, r.segment]).model_copy(
-            update={"dismissed": told.get(r.id), "mark": _mark(r, made[r.pipeline], shapes[r.pipeline])}
-        )
-        for r in rejects
-    ]
-
-
-def _mark(reject: Reject, made: Pipeline | None, shape: Shape | None) -> tuple[int, int] | None:
-    if made is None or shape is None or reject.form == "unreadable":
-        return None
-    how = proposing.field_mapping(proposing.mapping_for(made, reject), reject.field)
-    if how is None or how.source is None:
-        return None
-    text, _ = _decoded(reject.raw, _encoding(reject, shape))
-    return place_of(text, shape, reject.form, how.source, reject.columns)
-
-
-def _encoding(reject: Reject, shape: Shape | None) -> str:
-    if shape is not None and shape.dialect is not None and form_of(shape, reject) == "csv":
-        return shape.dialect.encoding
-    return "utf-8"
-
-
-def _view(reject: Reject, shape: Shape | None, values: repairing.Values, payload: str) -> RejectView:
-    encoding = _encoding(reject, shape)
-    raw, exact = _decoded(reject.raw, encoding)
-    return RejectView(
-        **{name: getattr(reject, name) for name in RejectView.model_fields if hasattr(reject, name)}
-        | {
-            "raw": raw,
-            "exact": exact,
-            "fixed": _decoded(reject.fixed, encoding)[0] if reject.fixed is not None else None,
-            "fields": values,
-            "payload": payload,
-        }
-    )
-
-
 def _repaired(
     desk: Desk, shape: Shape, reject: Reject, text: str | None, changes: dict[str, str | None] | None
 ) -> bytes:
     """A reject's bytes with another text, or with some fields changed. Errors: NotARow, NotFound."""
     if text is not None:
-        return text.encode(_encoding(reject, shape), "replace")
+        return text.encode(encoding_of(reject, shape), "replace")
     values = repairing.values_of(desk, shape, [reject]).get(reject.id)
     if values is None:
         raise repairing.NotARow(f"reject {reject.id}.")
@@ -303,70 +234,6 @@ def _repaired(
     if unknown:
         raise NotFound(f"source field {unknown[0]}.")
     return repairing.written(shape, reject, {**values, **wanted}, wanted)
-
-
-def _decoded(raw: bytes, encoding: str) -> tuple[str, bool]:
-    try:
-        return raw.decode(encoding).rstrip("\r\n"), True
-    except UnicodeDecodeError:
-        return shown(raw).rstrip("\r\n"), False
-
-
-def _cause(
-    desk: Desk,
-    cause: Cause,
-    run: int | None,
-    pipeline_id: str | None,
-    standing: Callable[[str], tuple[int, ...]],
-    *,
-    propose: bool,
-) -> CauseView:
-    alike = quarantine.select(
-        desk.store.cursor(), run=run, pipeline=pipeline_id, rule=cause.rule, field=cause.field,
-        reason=cause.reason, limit=proposing.TRIED,
-    )  # fmt: skip
-    alike = [reject for reject in alike if reject.field == cause.field]
-    marks = tuple((reject.id, reject.fixed) for reject in alike)
-    owner = alike[0].pipeline if alike else ""
-    key = ("cause", cause, run, pipeline_id, propose, standing(owner), marks)
-    return desk.answers.once(key, lambda: _looked_at(desk, cause, alike, propose))
-
-
-def _standing(desk: Desk, owner: str) -> tuple[int, ...]:
-    """By what numbers of versions one sees that fixes for a pipeline's rejects are to be looked for anew."""
-    with desk.store.cursor() as cursor:
-        found = [definitions.revision(cursor, "target"), definitions.revision(cursor, "pipeline", id=owner)]
-        try:
-            read = str(definitions.get(cursor, "pipeline", owner).body["source"])
-        except NotFound:
-            return tuple(found)
-        return (*found, definitions.revision(cursor, "source", id=read))
-
-
-def _looked_at(desk: Desk, cause: Cause, alike: Sequence[Reject], propose: bool) -> CauseView:
-    view = CauseView(
-        rule=cause.rule,
-        field=cause.field,
-        reason=cause.reason,
-        explanation=proposing.explanation(cause.rule, cause.field, cause.reason),
-        rows=cause.rows,
-        first=cause.first,
-        runs=list(cause.runs),
-        examples=views(desk, alike[:EXAMPLES]),
-    )
-    try:
-        owner = pipeline(desk, alike[0].pipeline)
-        shape = _shape(desk, owner.id)
-    except (NotFound, IndexError):
-        return view
-    mapping = proposing.mapping_for(owner, alike[0])
-    how = proposing.field_mapping(mapping, cause.field)
-    view.source_field = how.source if how else None
-    if propose:
-        model = targets(desk).get(mapping.target) if mapping else None
-        same = [reject for reject in alike if reject.pipeline == owner.id]
-        view.proposals = proposing.proposals(desk, owner, shape, model, same)
-    return view
 
 
 def _replayed(desk: Desk, who: Caller, result: RepairResult, ids: list[int]) -> RepairResult:
@@ -398,14 +265,3 @@ def _one(desk: Desk, id: int) -> Reject:
     if not found:
         raise NotFound(f"reject {id}.")
     return found[0]
-
-
-def _shape(desk: Desk, pipeline_id: str) -> Shape:
-    return loading.shape_of(source(desk, pipeline(desk, pipeline_id).source))
-
-
-def _by_pipeline(rejects: Sequence[Reject]) -> dict[str, list[Reject]]:
-    groups: dict[str, list[Reject]] = defaultdict(list)
-    for reject in rejects:
-        groups[reject.pipeline].append(reject)
-    return dict(groups)

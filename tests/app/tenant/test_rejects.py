@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 from pathlib import Path
 
+import orjson
 import pytest
 
 from app.client import Client
@@ -246,3 +250,61 @@ def test_a_dismissal_keeps_its_reason_and_can_be_taken_back(client: Client, feed
 
     assert (closed.state, closed.dismissed) == ("dismissed", "a stray footer (ana)")
     assert client.change_reject(reject.id, undo=True).state == "open"
+
+
+def test_rejects_leave_as_a_file_with_cause_line_and_place_and_it_is_noted_who_took_them(
+    client: Client, feed: Path
+) -> None:
+    feed.write_bytes(feed.read_bytes() + b"=cmd|' /C calc'!A0,ip,2024-03-06\n\xff\xfe,ip\n")
+    done = client.ingest(feed, wait=60)
+
+    rows, bare = (
+        sorted(
+            csv.DictReader(io.StringIO(b"".join(client.export_rejects("csv", guard=guard)).decode())),
+            key=lambda row: int(row["line"]),
+        )
+        for guard in (True, False)
+    )
+    objects = sorted(
+        map(orjson.loads, b"".join(client.export_rejects("ndjson")).splitlines()), key=lambda one: one["line"]
+    )
+
+    assert [(row["file"], row["line"], row["run"]) for row in rows] == [
+        ("feed.csv", str(line), str(done.run)) for line in (5, 6, 7, 8)
+    ]
+    assert [one["line"] for one in objects] == [5, 6, 7, 8]
+    assert (rows[0]["field"], rows[0]["raw"]) == (
+        "confidence", "198.51.100.9,ip,2024-03-03,high,green,a word for a number",
+    )  # fmt: skip
+    assert "number" in rows[0]["cause"] or "integer" in rows[0]["cause"]
+    # A spreadsheet must not run it; another program gets it as it came.
+    assert rows[2]["raw"] == "'=cmd|' /C calc'!A0,ip,2024-03-06"
+    assert objects[2]["raw"] == "=cmd|' /C calc'!A0,ip,2024-03-06"
+    assert bare[2]["raw"] == objects[2]["raw"]
+    assert base64.b64decode(objects[3]["raw_base64"]).rstrip(b"\r\n") == b"\xff\xfe,ip"
+    assert "raw_base64" not in objects[0]
+
+    told = client.audit(action="rejects.exported").events
+    assert {event.who for event in told} == {"ana"}
+    assert {orjson.loads(event.after or "")["rejects"] for event in told} == {4}
+
+
+def test_only_the_rejects_asked_for_leave(client: Client, feed: Path) -> None:
+    client.ingest(feed, wait=60)
+    again = client.ingest(feed, wait=60)
+    cause = next(c for c in client.causes() if c.rule == "readable")
+
+    def exported(**filters: object) -> list[dict[str, object]]:
+        return [
+            orjson.loads(line) for line in b"".join(client.export_rejects("ndjson", **filters)).splitlines()
+        ]
+
+    assert {row["run"] for row in exported(run=again.run)} == {again.run}
+    assert [row["rule"] for row in exported(rule=cause.rule, reason=cause.reason)] == [
+        "readable"
+    ] * cause.rows
+    assert exported(pipeline="nothing-of-that-name") == []
+    assert len(exported(state="any")) >= len(exported())
+    client.change_reject(cause.first, dismiss=True, reason="a footer")
+    assert cause.first in [row["id"] for row in exported(state="dismissed")]
+    assert cause.first not in [row["id"] for row in exported()]
