@@ -133,20 +133,18 @@ def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload
 
 
 def browse(given: Mapping[str, Any], reach: Reach) -> list[Place]:
-    """The objects that may be read, with their approximate numbers of records; of one that is given, its fields."""
+    """The objects that may be read, with about how many records they have; the one that is given first, with its fields."""
     known = SigningIn.model_validate({name: given[name] for name in SigningIn.model_fields if name in given})
-    org, name = Org(known, reach), str(given.get("object") or "")
-    if name:
-        fields = fields_of(org, name)
-        held = tuple(Held(n, t, n == "Id") for n, t in fields.items() if t not in _LEFT_OUT)
-        return [Place(name, "object", None, held)]
+    org, chosen = Org(known, reach), str(given.get("object") or "")
+    fields = fields_of(org, chosen) if chosen else {}
+    held = tuple(Held(name, type, name == "Id") for name, type in fields.items() if type not in _LEFT_OUT)
     listed = org.ask(lambda client: client.describe()).get("sobjects") or []
     counted = org.ask(lambda client: client.restful("limits/recordCount")).get("sObjects") or []
     rows = {each.get("name"): each.get("count") for each in counted}
     names = [str(each["name"]) for each in listed if each.get("queryable")]
     # An organisation has hundreds of objects, most of them the vendor's own and empty: the largest stand first.
-    names.sort(key=lambda each: (-(rows.get(each) or 0), each))
-    return [Place(each, "object", rows.get(each), ()) for each in names]
+    names.sort(key=lambda each: (each != chosen, -(rows.get(each) or 0), each))
+    return [Place(each, "object", rows.get(each), held if each == chosen else ()) for each in names]
 
 
 def _wanted(org: Org, config: Config) -> Wanted:

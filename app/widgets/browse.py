@@ -10,8 +10,6 @@ from app.client import Client
 from app.tenant.schemas.browse import Browsed, PlaceView
 from app.widgets import access, frame
 
-ALL = "All columns"
-
 
 def look(client: Client, connector: str, config: dict[str, Any], key: str) -> None:
     """Ask the server what it holds, and remember the answer for `offer`."""
@@ -30,21 +28,39 @@ def offer(key: str) -> None:
             frame.warn("<b>Nothing this account may read.</b> Ask the server's administrator for the right.")
             return
         left, right = st.columns(2, gap="medium")
-        place = left.selectbox("Table or collection", found.places, format_func=_named, key=f"place-{key}")
-        kinds = {column.name: column for column in place.columns}
-        chosen = right.multiselect(
-            "Columns", list(kinds), format_func=lambda name: _typed(kinds[name]), placeholder=ALL,
-            key=f"columns-{key}-{place.name}",
-        )  # fmt: skip
-        st.button(
-            "Take over into the form", on_click=_take, args=(key, found, place, chosen), key=f"take-{key}"
-        )
+        if found.setting:
+            place = left.selectbox(
+                found.setting.capitalize(), found.places, format_func=_named, key=f"place-{key}"
+            )
+            with right:
+                chosen = {found.setting: [place.name], found.choosing: _columns(key, place, found.choosing)}
+        else:
+            chosen = {}
+            for at, place in enumerate(found.places):
+                with (left, right)[at % 2]:
+                    chosen |= {place.name: names} if (names := _columns(key, place, place.name)) else {}
+        st.button("Take over into the form", on_click=_take, args=(key, chosen), key=f"take-{key}")
 
 
-def _take(key: str, found: Browsed, place: PlaceView, chosen: list[str]) -> None:
+def _columns(key: str, place: PlaceView, called: str) -> list[str]:
+    """The columns that are chosen of a place."""
+    kinds = {column.name: column for column in place.columns}
+    return st.multiselect(
+        called.capitalize(), list(kinds), format_func=lambda name: _typed(kinds[name]),
+        placeholder=_unchosen(place, called), disabled=not kinds, key=f"columns-{key}-{place.name}",
+    )  # fmt: skip
+
+
+def _unchosen(place: PlaceView, called: str) -> str:
+    if not place.columns:
+        return f"Take it over and look again to see its {called}"
+    return f"As the form has them, of {len(place.columns):,}" if called == place.name else f"All {called}"
+
+
+def _take(key: str, chosen: dict[str, list[str]]) -> None:
     # Before the form is drawn again, so that it shows what was chosen.
-    st.session_state[f"{key}-{found.setting}"] = place.name
-    st.session_state[f"{key}-{found.choosing}"] = "\n".join(chosen)
+    for setting, names in chosen.items():
+        st.session_state[f"{key}-{setting}"] = "\n".join(names)
     if f"{key}-query" in st.session_state:
         st.session_state[f"{key}-query"] = ""
 

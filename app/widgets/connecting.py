@@ -67,10 +67,13 @@ def connecting(client: Client, kind: str) -> None:
     # A form sends all it holds with the press of a button, so no key struck just before is lost.
     with frame.panel(key="connector"), st.form(f"connect-{kind}", border=False):
         title = st.text_input("Name", value=feed.title if feed else "", placeholder=connector.title)
-        config: dict[str, Any] = form(connector.config, given, key=kind, columns=2, shown=shown)
+        config: dict[str, Any] = form(
+            connector.config, given, key=kind, columns=2, shown=shown,
+            credentials={each.id: each.name for each in client.credentials()},
+        )  # fmt: skip
         row = st.container(horizontal=True, gap="small")
         looking = connector.browse and row.form_submit_button(
-            "Look what is there", disabled=off is not None, help=off or "Choose a table instead of typing it."
+            "Look what is there", disabled=off is not None, help=off or "Choose instead of typing."
         )
         trying = row.form_submit_button("Try the connection", disabled=off is not None, help=off)
         adding = row.form_submit_button("Add the source", type="primary", disabled=off is not None, help=off)

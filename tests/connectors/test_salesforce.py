@@ -465,7 +465,9 @@ def test_objects_and_fields_are_offered_to_choose_from(org: Salesforce) -> None:
     org.objects["Empty__c"] = []
     listed = browse(source(org, object=""), HERE)
     assert [(place.name, place.rows) for place in listed] == [("Contact", RECORDS), ("Empty__c", 0)]
-    [chosen] = browse(source(org), HERE)
+    chosen, other = browse(source(org, object="Empty__c"), HERE)
+    assert (chosen.name, other.name, other.columns) == ("Empty__c", "Contact", ())
+    chosen, _ = browse(source(org), HERE)
     assert [held.name for held in chosen.columns if held.key] == ["Id"]
     assert {"Email", "SystemModstamp"} <= {held.name for held in chosen.columns}
 

@@ -27,10 +27,12 @@ def browse_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) ->
     if name not in CONNECTORS:
         raise NotFound(f"connector {name}.")
     asked = CONNECTORS[name].config.model_fields
-    setting = "table" if "table" in asked else "collection"
-    # A configuration holds only with a choice, and the choice is what is looked for.
-    config = {**body.config, setting: body.config.get(setting) or "-"}
-    config.pop("query", None)
+    setting = next((each for each in ("table", "collection", "object") if each in asked), "")
+    config = dict(body.config)
+    if setting in ("table", "collection"):
+        # A configuration holds only with a choice, and the choice is what is looked for.
+        config = {**config, setting: config.get(setting) or "-"}
+        config.pop("query", None)
     try:
         with given(desk, Source(id=name, name=name, connector=name, config=config), who.user) as ready:
             places = browse(ready.source, desk.settings.url_allow, ready.bound)
@@ -41,6 +43,6 @@ def browse_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) ->
     return Browsed(
         places=[PlaceView.model_validate(asdict(place)) for place in places],
         setting=setting,
-        choosing="columns" if "columns" in asked else "fields",
+        choosing=next((each for each in ("columns", "fields") if each in asked), ""),
         whole=len(places) < PLACES,
     )

@@ -16,7 +16,7 @@ class HeldView(Answer):
 
 
 class PlaceView(Answer):
-    """A table, view or collection. `rows` is the server's estimate."""
+    """A table, view, collection or object. `rows` is the server's estimate; it may tell columns only if asked for one."""
 
     name: str
     kind: str
@@ -28,6 +28,8 @@ class Browsed(Answer):
     """What is there, and which settings of the connector take the choice."""
 
     places: list[PlaceView]
-    setting: str = Field(description="The setting that takes a place's name.")
+    setting: str = Field(
+        description="The setting that takes a place's name; none: each place's name is the setting that takes its columns."
+    )
     choosing: str = Field(description="The setting that takes the columns to read; none means all.")
     whole: bool = Field(description="Whether these are all; a server with very many shows the first.")
