@@ -1,8 +1,4 @@
-"""MISP events in every shape found on disk, as rows: events, objects, attributes, proposals and reports.
-
-Each attribute knows its event and its object, and a composite (`filename|sha1`) lists its parts. An
-attribute without a TLP tag has its event's, for what is said of the event holds for all of it.
-"""
+"""MISP events in every shape found on disk, as rows of all they are made of."""
 
 from __future__ import annotations
 
@@ -18,25 +14,23 @@ from connectors.formats.json_document import CHUNK_BYTES, HEAD, loads, path_of
 from connectors.formats.json_lines import fields_of
 from connectors.formats.limits import KEPT_OF_A_FAULT, NESTING, OBJECT_BYTES
 from connectors.formats.lines import bom, fill
+from connectors.formats.misp_rows import Item, items, rows_of
 from engine.model import Shape
 from engine.ports import Chunk, Fault
 from engine.targets import misp_mappings
 
 EVENT_BYTES = 1 << 28
 _OFFERED = (
-    "row", "uuid", "event_uuid", "event_info", "event_date", "event_tags", "object_uuid", "object_name",
-    "object_relation", "type", "category", "value", "parts", "to_ids", "timestamp", "comment", "tags", "first_seen",
-    "last_seen", "deleted", "info", "date", "published", "analysis", "threat_level_id", "publish_timestamp", "name",
-    "meta-category", "description",
+    "row", "uuid", "event_uuid", "event_info", "event_date", "event_tags", "event_threat_level_id", "event_orgc",
+    "object_uuid", "object_name", "object_relation", "type", "category", "value", "parts", "to_ids", "timestamp",
+    "comment", "tags", "first_seen", "last_seen", "deleted", "distribution", "sharing", "inside", "info", "date",
+    "published", "analysis", "threat_level_id", "publish_timestamp", "name", "meta-category", "description", "content",
+    "attribute_uuid", "attribute_to_ids", "date_sighting", "source", "Organisation", "referenced_uuid",
+    "referenced_type", "referenced_to_ids", "relationship_type", "known_as", "meta", "galaxy_name", "galaxy_type",
 )  # fmt: skip
 _EVENT_KEYS = ("Attribute", "Object", "threat_level_id", "analysis", "Orgc", "attribute_count")
-_APART = ("Attribute", "Object", "ShadowAttribute", "EventReport")
 _LIST = re.compile(rb'\s*\{\s*"response"\s*:\s*\[')
 _ATTRIBUTES = re.compile(rb'\s*\{\s*"response"\s*:\s*\{\s*"Attribute"\s*:\s*\[')
-# Composites whose second part may itself hold a bar; in the others the first may.
-_FIRST_BAR = ("regkey|value",)
-
-Item = dict[str, Any]
 
 
 class Misp:
@@ -90,7 +84,7 @@ class Misp:
         return rows
 
     def read(self, stream: BinaryIO, shape: Shape, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-        """Every event, object, attribute, proposal and report is a row; what can't be read is a fault."""
+        """Every event, object, attribute, proposal, report, sighting, reference and cluster is a row; what can't be read is a fault."""
         kind = str(shape.options.get("of", ""))
         page = _Page()
         for batch in batches(stream, path_of(shape), chunk_bytes, NESTING, EVENT_BYTES):
@@ -169,90 +163,6 @@ class _Page:
         return chunk
 
 
-def rows_of(document: Item, kind: str = "") -> Iterator[tuple[Item, Item]]:
-    """The rows of one document, each with what it was made from."""
-    if kind == "manifest":
-        for uuid, event in document.items():
-            if isinstance(event, dict):
-                yield {"row": "event", "uuid": uuid, **event, "tags": _tags(event)}, {uuid: event}
-        return
-    if kind == "attribute":
-        yield _attribute(document, {}, {}), document
-        return
-    event = document.get("Event", document)
-    if not isinstance(event, dict):
-        event = document
-    if "Object" in event and isinstance(event["Object"], dict) and "info" not in event:
-        yield from _object(event["Object"], event.get("Event") or {})
-        return
-    own = {key: value for key, value in event.items() if key not in _APART}
-    if own:
-        yield {"row": "event", **own, "tags": _tags(event)}, own
-    for attribute in _items(event, "Attribute"):
-        yield _attribute(attribute, event, {}), attribute
-    for thing in _items(event, "Object"):
-        yield from _object(thing, event)
-    for proposal in _items(event, "ShadowAttribute"):
-        yield {**_attribute(proposal, event, {}), "row": "proposal"}, proposal
-    for report in _items(event, "EventReport"):
-        yield {**report, "row": "event-report", **_of(event)}, report
-
-
-def _object(thing: Item, event: Item) -> Iterator[tuple[Item, Item]]:
-    own = {key: value for key, value in thing.items() if key != "Attribute"}
-    yield {**own, "row": "object", **_of(event), "tags": _tags(thing)}, own
-    for attribute in _items(thing, "Attribute"):
-        yield _attribute(attribute, event, thing), attribute
-
-
-def _attribute(attribute: Item, event: Item, thing: Item) -> Item:
-    tags = _tags(attribute)
-    if not any(tag.lower().startswith("tlp:") for tag in tags):
-        tags += [tag for tag in _tags(event) if tag.lower().startswith("tlp:") and tag not in tags]
-    known = _of(event or attribute.get("Event") or {})
-    return {
-        **attribute,
-        "row": "attribute",
-        **known,
-        "object_uuid": thing.get("uuid"),
-        "object_name": thing.get("name"),
-        "object_relation": attribute.get("object_relation"),
-        "tags": tags,
-        "parts": parts(str(attribute.get("type", "")), attribute.get("value")),
-    }
-
-
-def _of(event: Item) -> Item:
-    return {
-        "event_uuid": event.get("uuid"),
-        "event_info": event.get("info"),
-        "event_date": event.get("date"),
-        "event_tags": _tags(event),
-    }
-
-
-def parts(kind: str, value: Any) -> list[dict[str, str]]:
-    """A composite's parts with their types; a plain attribute is its own one part."""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    kinds = ["filename", "md5"] if kind == "malware-sample" and "|" in text else kind.split("|")
-    if len(kinds) != 2 or "|" not in text:
-        return [{"type": kind, "value": text}]
-    values = text.split("|", 1) if kind in _FIRST_BAR else text.rsplit("|", 1)
-    found = [{"type": k, "value": v} for k, v in zip(kinds, values, strict=True) if v]
-    return [{**part, "type": "text"} if part["type"] == "value" else part for part in found] or [
-        {"type": kind, "value": text}
-    ]
-
-
-def _tags(of: Item) -> list[str]:
-    return [str(tag["name"]) for tag in _items(of, "Tag") if tag.get("name")]
-
-
-def _items(of: Item, key: str) -> list[Item]:
-    found = of.get(key) or []
-    return [item for item in (found if isinstance(found, list) else [found]) if isinstance(item, dict)]
-
-
 def _is_document(value: Item) -> bool:
     event = value.get("Event", value)
     if not isinstance(event, dict):
@@ -261,8 +171,8 @@ def _is_document(value: Item) -> bool:
         return "Attribute" in event["Object"]
     if "info" in event and any(key in event for key in _EVENT_KEYS):
         return True
-    things = [*_items(event, "Object"), event]
-    return any("type" in a and "value" in a for thing in things for a in _items(thing, "Attribute"))
+    things = [*items(event, "Object"), event]
+    return any("type" in a and "value" in a for thing in things for a in items(thing, "Attribute"))
 
 
 def _is_manifest(value: Item) -> bool:

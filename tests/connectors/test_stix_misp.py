@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from connectors.formats import sniff
-from connectors.formats.misp import parts
+from connectors.formats.misp_rows import parts, rows_of
 from tests.connectors.reading import objects, read
 
 INDICATOR = {
@@ -71,9 +71,15 @@ def test_every_object_of_the_stix_corpora_comes_back_as_it_is(shared_data: Path)
 
 
 def _count(event: dict[str, Any]) -> int:
-    """Rows an event must give: itself, its attributes, objects, proposals and reports."""
-    own = sum(len(event.get(key) or []) for key in ("Attribute", "Object", "ShadowAttribute", "EventReport"))
-    return 1 + own + sum(len(each.get("Attribute") or []) for each in event.get("Object") or [])
+    """Rows an event must give: itself, and one for each thing in it; a cluster once, however often it is attached."""
+    objects = event.get("Object") or []
+    attributes = [a for holder in (event, *objects) for a in holder.get("Attribute") or []]
+    rows = 1 + len(attributes) + len(objects)
+    rows += sum(len(event.get(key) or []) for key in ("ShadowAttribute", "EventReport"))
+    rows += sum(len(a.get(key) or []) for a in attributes for key in ("ShadowAttribute", "Sighting"))
+    rows += sum(len(thing.get("ObjectReference") or []) for thing in objects)
+    galaxies = [g for holder in (event, *attributes) for g in holder.get("Galaxy") or []]
+    return rows + len({c.get("uuid") or c.get("tag_name") for g in galaxies for c in g["GalaxyCluster"]})
 
 
 def test_every_attribute_object_and_event_of_the_misp_corpora_is_a_row(shared_data: Path) -> None:
@@ -108,6 +114,35 @@ def test_misp_collections_are_read(shared_data: Path, kind: str, number: int) ->
         "objects": lambda: sum(1 + len(each["Object"]["Attribute"]) for each in response),
     }[kind]()
     assert (len(found.rows), found.faults) == (expected, [])
+
+
+def test_a_cluster_is_the_object_that_misps_own_conversion_makes_of_it(shared_data: Path) -> None:
+    mapping = shared_data / "misp-stix" / "documentation" / "mapping" / "misp_galaxies_to_stix21.json"
+    pairs = orjson.loads(mapping.read_bytes())
+    assert len(pairs) > 20
+    for name, pair in pairs.items():
+        event = {"uuid": "u", "info": "x", "Galaxy": [pair["MISP"]], "Attribute": []}
+        [row] = [row for row, _ in rows_of({"Event": event}) if row["row"] == "galaxy-cluster"]
+        assert (row["known_as"], f"{row['known_as']}--{row['uuid']}") == (
+            pair["STIX"]["type"],
+            pair["STIX"]["id"],
+        ), name
+        assert pair["MISP"]["GalaxyCluster"][0].items() <= row.items()
+
+
+def test_a_row_knows_who_may_see_it_which_is_nobody_more_than_may_see_its_event() -> None:
+    group = {"uuid": "g", "name": "Partners"}
+    attribute = {"type": "domain", "value": "a.example"}
+    event = {
+        "uuid": "u", "info": "x", "distribution": "1",
+        "Attribute": [{**attribute, "distribution": "3"}, {**attribute, "distribution": "0"}, attribute],
+        "Object": [{"uuid": "o", "name": "file", "distribution": "4", "SharingGroup": group, "Attribute": [attribute]}],
+    }  # fmt: skip
+    rows = [row for row, _ in rows_of({"Event": event}) if row["row"] == "attribute"]
+    assert [row["sharing"]["distribution"] for row in rows] == ["1", "0", "1", "0"]
+    within = rows_of({"Event": {**event, "distribution": "3"}})
+    last = [row for row, _ in within if row["row"] == "attribute"][-1]
+    assert last["sharing"] == {"distribution": "4", "SharingGroup": group}
 
 
 def test_composites_come_apart() -> None:

@@ -23,6 +23,37 @@ TYPES: dict[str, str] = {
     "jarm-fingerprint": "jarm", "yara": "yara", "port": "port", "uuid": "uuid",
 }  # fmt: skip
 
+# Types of galaxies → the STIX type their clusters are, as MISP's own conversion has them; all others have none.
+GALAXIES: dict[str, str] = {
+    kind: stix
+    for stix, kinds in {
+        "attack-pattern": (
+            "cmtmf-attack-pattern", "mitre-attack-pattern", "mitre-enterprise-attack-attack-pattern", "mitre-ics-techniques",
+            "mitre-mobile-attack-attack-pattern", "mitre-pre-attack-attack-pattern",
+        ),
+        "course-of-action": (
+            "mitre-course-of-action", "mitre-enterprise-attack-course-of-action", "mitre-mobile-attack-course-of-action",
+        ),
+        "intrusion-set": (
+            "mitre-enterprise-attack-intrusion-set", "mitre-intrusion-set", "mitre-mobile-attack-intrusion-set",
+            "mitre-pre-attack-intrusion-set",
+        ),
+        "malware": (
+            "android", "backdoor", "banker", "cryptominers", "malpedia", "mitre-enterprise-attack-malware", "mitre-ics-software",
+            "mitre-malware", "mitre-mobile-attack-malware", "ransomware", "stealer",
+        ),
+        "threat-actor": ("360net-threat-actor", "microsoft-activity-group", "mitre-ics-groups", "threat-actor"),
+        "tool": (
+            "botnet", "exploit-kit", "mitre-enterprise-attack-tool", "mitre-mobile-attack-tool", "mitre-tool", "rat", "tds", "tool",
+        ),
+        "vulnerability": ("branded-vulnerability",),
+        "location": ("country", "region"),
+        "identity": ("sector",),
+        "campaign": (),
+    }.items()
+    for kind in (*kinds, f"stix-2.0-{stix}", f"stix-2.1-{stix}")
+}  # fmt: skip
+
 MISP: tuple[Vocabulary, ...] = (
     Vocabulary(
         "misp-type",
