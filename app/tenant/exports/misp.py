@@ -1,4 +1,8 @@
-"""MISP events: indicators and observables as attributes; attributes that came from MISP leave as they came."""
+"""MISP events: indicators and observables as attributes; attributes that came from MISP leave as they came.
+
+Nothing leaves to more people than it came for: what has left its event carries who could see it there, sharing
+groups go only with their description, and tags that were local stay here.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from app.tenant.exports import Rows, dictionaries
 from app.tenant.exports.objects import embedded
 from engine.errors import Stop
 from engine.model import TargetModel
+from engine.types.distribution import INHERIT, circle_of
 from engine.types.identity import INDICATORS
 from storage.explorer import Lack
 
@@ -34,7 +39,7 @@ _TYPES: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 _FROM_MISP = (
     "uuid", "type", "category", "value", "to_ids", "timestamp", "comment", "first_seen", "last_seen", "deleted",
-    "disable_correlation", "distribution",
+    "disable_correlation", "data",
 )  # fmt: skip
 
 
@@ -97,14 +102,9 @@ def _event(target: TargetModel, batches: Rows, info: str, at: datetime) -> Itera
 
 def attribute(row: dict[str, Any], *, to_ids: bool) -> dict[str, Any] | None:
     """A record as an attribute; None where there is no value to give."""
-    came = embedded(row["object"]) if isinstance(row.get("object"), str) else None
-    if isinstance(came, dict) and came.get("row") == "attribute" and came.get("uuid"):
-        made = {name: came[name] for name in _FROM_MISP if came.get(name) not in (None, "")}
-        tags = came.get("tags")
-        return {
-            **made,
-            **({"Tag": [{"name": tag} for tag in tags]} if isinstance(tags, list) and tags else {}),
-        }
+    came = from_misp(row)
+    if came.get("row") == "attribute" and came.get("uuid"):
+        return _as_it_came(came, circle_of(came.get("sharing") or came, INHERIT).fields())
     text = row.get("value")
     if not text:
         return _pattern(row)
@@ -115,6 +115,30 @@ def attribute(row: dict[str, Any], *, to_ids: bool) -> dict[str, Any] | None:
         "value": text,
         "to_ids": to_ids and kind != "text",
     }
+
+
+def from_misp(row: dict[str, Any]) -> dict[str, Any]:
+    """What a record was in MISP, as the reader gave it; nothing where it did not come from there."""
+    came = embedded(row["object"]) if isinstance(row.get("object"), str) else None
+    return came if isinstance(came, dict) and isinstance(came.get("row"), str) else {}
+
+
+def _as_it_came(came: dict[str, Any], circle: dict[str, Any]) -> dict[str, Any]:
+    made = {name: came[name] for name in _FROM_MISP if came.get(name) not in (None, "")}
+    tags = exported_tags(came)
+    return {**made, **circle, **({"Tag": tags} if tags else {})}
+
+
+def exported_tags(came: dict[str, Any]) -> list[dict[str, str]]:
+    """The tags something leaves with: a local tag is for the instance it was set on."""
+    kept = {
+        str(tag.get("name"))
+        for tag in came.get("Tag") or ()
+        if isinstance(tag, dict)
+        and (str(tag.get("local")) in ("True", "1") or tag.get("exportable") is False)
+    }
+    tags = came.get("tags")
+    return [{"name": tag} for tag in tags if tag not in kept] if isinstance(tags, list) else []
 
 
 def _pattern(row: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,189 @@
+"""Real MISP events, loaded: everything in them is a record, findable, and leaves as it came and to nobody more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.client import Client
+from app.tenant.desk import Desk
+from app.tenant.exports.misp_events import events
+from engine.targets import TARGETS
+from engine.types.distribution import INHERIT, OWN, Circle, circle_of, narrower
+from storage import explorer
+from storage.filters import Filter
+
+KEPT = (
+    "type",
+    "category",
+    "value",
+    "to_ids",
+    "comment",
+    "first_seen",
+    "last_seen",
+    "object_relation",
+    "data",
+)
+
+
+def items(of: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    return [each for each in of.get(key) or [] if isinstance(each, dict)]
+
+
+def attributes(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each attribute with the object around it."""
+    yield from ((each, {}) for each in items(event, "Attribute"))
+    yield from ((each, thing) for thing in items(event, "Object") for each in items(thing, "Attribute"))
+
+
+def seen_by(event: dict[str, Any], thing: dict[str, Any], attribute: dict[str, Any]) -> Circle:
+    around = narrower(circle_of(event, OWN), circle_of(thing, INHERIT) if thing else Circle(INHERIT))
+    return narrower(around, circle_of(attribute, INHERIT))
+
+
+@pytest.fixture
+def loaded(client: Client, shared_data: Path, tmp_path: Path) -> list[dict[str, Any]]:
+    """The real events whose attributes all have ids, in one file."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((shared_data / "pymisp" / "tests" / "reportlab_testfiles").glob("*.json")):
+        event = json.loads(path.read_text())["Event"]
+        if event.get("uuid"):
+            found.setdefault(event["uuid"], event)
+    whole = tmp_path / "events.json"
+    whole.write_text(json.dumps({"response": [{"Event": event} for event in found.values()]}))
+    client.ingest(whole, wait=120)
+    return list(found.values())
+
+
+def sent(desk: Desk, *targets: str) -> dict[str, dict[str, Any]]:
+    """Events as they would be pushed, put together from their pieces."""
+    whole: dict[str, dict[str, Any]] = {}
+    for name in targets:
+        model = TARGETS[name]
+        for piece in events(model, explorer.batches(desk.store.cursor(), model, Filter()), publication="out"):
+            if piece["Event"] is None:
+                continue
+            event = whole.setdefault(
+                piece["Event"]["uuid"], {"Attribute": [], "Object": [], "EventReport": []}
+            )
+            inner = {key: event[key] + piece["Event"][key] for key in ("Attribute", "Object", "EventReport")}
+            event.update({**piece["Event"], **inner})
+    return whole
+
+
+def test_everything_leaves_in_its_own_event_and_object_as_it_came_and_to_nobody_more(
+    client: Client, desk: Desk, loaded: list[dict[str, Any]]
+) -> None:
+    out = sent(desk, "indicator", "observable")
+    assert set(out) == {event["uuid"] for event in loaded if list(attributes(event))}
+    for event in loaded:
+        there = {a["uuid"]: (a, thing) for a, thing in attributes(out.get(event["uuid"], {}))}
+        came = {a["uuid"]: (a, thing) for a, thing in attributes(event)}
+        assert there.keys() == came.keys(), event["info"]
+        for uuid, (attribute, thing) in came.items():
+            left, around = there[uuid]
+            assert {k: left.get(k) for k in KEPT} == {k: attribute.get(k) or left.get(k) for k in KEPT}
+            assert around.get("uuid") == thing.get("uuid")
+            widest, now = seen_by(event, thing, attribute), seen_by(out[event["uuid"]], around, left)
+            assert narrower(widest, now) == now
+    whole = sent(desk, "stix-object", "report")
+    for event in loaded:
+        left = whole[event["uuid"]]
+        assert left["info"] == event["info"]
+        local = {tag["name"] for tag in items(event, "Tag") if tag.get("local")}
+        assert {tag["name"] for tag in left.get("Tag", [])} == {
+            t["name"] for t in items(event, "Tag")
+        } - local
+        there = {thing["uuid"]: thing for thing in left["Object"]}
+        for thing in items(event, "Object"):
+            references = {r["uuid"]: r["referenced_uuid"] for r in items(thing, "ObjectReference")}
+            again = {r["uuid"]: r["referenced_uuid"] for r in there[thing["uuid"]]["ObjectReference"]}
+            assert (there[thing["uuid"]]["name"], again) == (thing["name"], references)
+
+
+def test_objects_references_reports_sightings_and_clusters_are_records_that_find_each_other(
+    client: Client, desk: Desk, loaded: list[dict[str, Any]]
+) -> None:
+    def ids(target: str) -> set[str]:
+        return {row["id"] for row in json.loads(b"".join(client.export(target, "json")))}
+
+    things = [(event, thing) for event in loaded for thing in items(event, "Object")]
+    assert {f"x-misp-object--{thing['uuid']}" for _, thing in things} <= ids("stix-object")
+    references = [r for _, thing in things for r in items(thing, "ObjectReference")]
+    relations = json.loads(b"".join(client.export("relationship", "json")))
+    assert references
+    assert {f"relationship--{r['uuid']}" for r in references} == {r["id"] for r in relations}
+    known = ids("stix-object") | ids("indicator") | ids("observable")
+    assert all(relation["source_ref"] in known for relation in relations)
+    assert sum(relation["target_ref"] in known for relation in relations) > len(relations) / 2
+    sighted = [s for event in loaded for a, _ in attributes(event) for s in items(a, "Sighting")]
+    sightings = json.loads(b"".join(client.export("sighting", "json")))
+    assert sighted
+    assert {s["uuid"] for s in sighted} == {row["id"].partition("--")[2] for row in sightings}
+    assert all(row["sighting_of_ref"] in known for row in sightings)
+    assert {f"report--{event['uuid']}" for event in loaded} <= ids("report")
+
+
+def test_one_value_of_several_sources_is_found_by_any_spelling_of_it(client: Client, tmp_path: Path) -> None:
+    def misp(number: int, kind: str, value: str) -> Path:
+        uuid = f"{number:08d}-0000-4000-8000-000000000000"
+        attribute = {
+            "uuid": uuid,
+            "type": kind,
+            "value": value,
+            "to_ids": number % 2 == 0,
+            "timestamp": "1700000000",
+        }
+        event = {"uuid": uuid[:-1] + "f", "info": f"Seen by {number}", "Orgc": {"name": f"Team {number}"}}
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps({"Event": {**event, "threat_level_id": "1", "Attribute": [attribute]}}))
+        return path
+
+    client.ingest(misp(1, "ip-dst|port", "2001:DB8::1|443"), wait=60)
+    client.ingest(misp(2, "ip-src", "2001:db8:0:0::1"), wait=60)
+    feed = tmp_path / "feed.csv"
+    feed.write_text("indicator,source\n2001:db8:0::1,A feed\n")
+    client.ingest(feed, wait=60)
+    found = [
+        row
+        for target in ("indicator", "observable")
+        for row in json.loads(b"".join(client.export(target, "json", where=["value=2001:db8::1"])))
+    ]
+    assert len(found) == 3
+    assert {row["value_type"] for row in found} == {"ipv6"}
+    detected = next(row for row in found if row.get("name") == "Seen by 2")
+    assert (detected["source"], detected["severity"]) == ("Team 2", "high")
+
+
+def test_what_is_exported_as_one_event_says_who_could_see_each_attribute(
+    client: Client, tmp_path: Path
+) -> None:
+    group = {"uuid": "77777777-0000-4000-8000-000000000000", "name": "Partners"}
+    base = {"type": "domain", "category": "Network activity", "to_ids": True, "timestamp": "1700000000"}
+    tags = [{"name": "ours", "local": True}, {"name": "type:OSINT"}]
+    inner = [
+        {**base, "uuid": f"0000000{n}-0000-4000-8000-000000000000", "value": f"{n}.example", **more}
+        for n, more in enumerate((
+            {"distribution": "5", "Tag": tags}, {"distribution": "0"}, {"distribution": "4", "SharingGroup": group},
+            {"distribution": "4", "sharing_group_id": "3"},
+        ))
+    ]  # fmt: skip
+    event = {
+        "uuid": "99999999-0000-4000-8000-000000000000",
+        "info": "x",
+        "distribution": "3",
+        "Attribute": inner,
+    }
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"Event": event}))
+    client.ingest(path, wait=60)
+    out = json.loads(b"".join(client.export("indicator", "misp")))["Event"]
+    by_value = {a["value"]: a for a in out["Attribute"]}
+    assert out["distribution"] == "0"
+    assert [by_value[f"{n}.example"]["distribution"] for n in range(4)] == ["3", "0", "4", "0"]
+    assert by_value["2.example"]["SharingGroup"] == group
+    assert by_value["0.example"]["Tag"] == [{"name": "type:OSINT"}]
