@@ -18,6 +18,7 @@ test: test-setup ## Everything: set up, check, and the whole test suite
 test-setup: .venv/test.stamp ## Install what tests need: packages, servers, Chromium
 	@tests/setup/chromium.sh
 	@tests/setup/taxii.sh
+	@tests/setup/misp.sh
 	@tests/setup/openbao.sh
 	@tests/setup/mariadb.sh
 
