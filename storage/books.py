@@ -19,7 +19,7 @@ from engine.model import Severity, SourceField
 from engine.ports import Cursor
 from engine.run import Batch, Placed
 from engine.scan import identifier
-from storage import quarantine, records, staging, uniqueness
+from storage import presence, quarantine, records, staging, uniqueness, waiting
 from storage.records import RUN_BITS, Arrival, Kept
 from storage.staging import Staged
 from storage.store import Store
@@ -34,7 +34,8 @@ class RuleFailedTheRun(Stop):
 class RunBooks:
     """Stages and commits the chunks of one run: the store's side of `engine.run`.
 
-    With `dry` nothing is kept: the same plan and the same sorting into outcomes, and no commit.
+    With `dry` nothing is kept: the same plan and the same sorting into outcomes, and no commit. With `whole`
+    the source gives all it holds, and what it holds is noted.
     `cursors` gives, by segment, the source's cursor once that segment is through; it commits with the
     segment's last batch. `columns` are the source's usual ones, where it has a header.
     """
@@ -49,12 +50,14 @@ class RunBooks:
         *,
         now: Callable[[], datetime],
         dry: bool = False,
+        whole: bool = False,
         cursors: Callable[[int, int], Cursor | None] = lambda segment, chunk: None,
-    ) -> None:
-        self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
         columns: Sequence[str] = (),
-        self.now, self.dry, self.cursors = now, dry, cursors
+    ) -> None:
         self.columns = columns
+        self.store, self.run, self.pipeline, self.plan, self.fields = store, run, pipeline, plan, fields
+        self.now, self.dry, self.cursors = now, dry, cursors
+        self.whole = whole
         # What batches before an interruption saw counts too: the rules about a run judge all of it.
         self.newest, self.conflicting = ({}, 0) if dry else _marks(store.cursor(), run)
         self.examples: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -130,6 +133,11 @@ class RunBooks:
                     cursor, self.run, self.pipeline, a.segment, a.staged, a.branch, at, self.columns
                 )
         kept = self._keep(cursor, arrivals)
+        if not self.dry:
+            written = dict.fromkeys(a.branch.branch.target.name for a in arrivals)
+            waiting.note(cursor, self.run, (self.run << RUN_BITS) + batch.position, written)
+            if self.whole:
+                presence.meet(cursor, self.run, arrivals)
         ledger = Ledger(
             read=sum(staged.chunk.read for _, staged in batch.chunks),
             inserted=kept.inserted, updated=kept.updated, unchanged=kept.unchanged,

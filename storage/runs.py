@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 
 from engine.ledger import OUTCOMES, Ledger
 from engine.ports import Cursor, Segment
-from storage import records
+from storage import presence, records, waiting
 from storage.definitions import NotFound
 from storage.store import Store
 
@@ -91,6 +91,7 @@ def end(
             [state, now, json.dumps(error) if error else None, json.dumps(stages or {}),
              json.dumps(notes or []), run],
         )  # fmt: skip
+        cursor.execute("DELETE FROM store.spire.met WHERE run = ?", [run])
 
 
 _RUN = f"""
@@ -338,6 +339,9 @@ def undo(store: Store, run: int, now: datetime) -> int:
 
 
 def _take_back(cursor: DuckDBPyConnection, run: int) -> int:
+    waiting.leaving(cursor, run)
     removed = sum(records.undo(cursor, target, run) for target in records.kept_targets(cursor))
+    waiting.left(cursor, run)
+    presence.forget(cursor, run)
     cursor.execute("DELETE FROM store.spire.cursors WHERE run = ?", [run])
     return removed

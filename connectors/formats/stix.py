@@ -1,10 +1,18 @@
-"""STIX 2.0 and 2.1: bundles, TAXII envelopes, lists and lines of objects, every kind kept as it stands."""
+"""STIX 2.0 and 2.1: bundles, TAXII envelopes, lists and lines of objects, every kind kept as it stands.
+
+Observed data of 2.0 has its observables inside. They become rows of their own after it, on the same line; the
+observed-data itself stays as it is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
+import numpy as np
+import orjson
 import sqlglot
 from sqlglot import exp
 
@@ -15,6 +23,7 @@ from connectors.formats.lines import bom, fill
 from connectors.formats.ndjson import Ndjson
 from connectors.formats.ndjson import sampled as sampled_lines
 from engine.model import Mapping, Shape
+from engine.observed import openable, opened
 from engine.ports import Chunk
 from engine.targets import stix_mappings
 
@@ -43,6 +52,10 @@ class Stix:
     def _shape(self, objects: list[dict[str, Any]], options: dict[str, Any]) -> Shape:
         mappings = stix_mappings()
         notes = []
+        if any(item.get("type") == "x-mitre-collection" for item in objects):
+            # ATT&CK's releases say themselves that they are whole.
+            options = {**options, "complete": True}
+            notes.append("a whole collection: what a later reading no longer holds is shown as gone")
         if any(item.get("type") == "bundle" for item in objects):
             notes.append("a bundle inside the bundle is kept as one object, not opened")
         versions = sorted({str(item.get("spec_version", "2.0")) for item in objects})
@@ -53,9 +66,10 @@ class Stix:
     def read(self, stream: BinaryIO, shape: Shape, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         """Every object is a row, every other element a fault, in the order of the file."""
         if shape.options.get("lines"):
-            yield from Ndjson().read(stream, shape, chunk_bytes)
+            found = Ndjson().read(stream, shape, chunk_bytes)
         else:
-            yield from chunks(stream, path_of(shape), chunk_bytes, int(shape.options.get("nesting", NESTING)))
+            found = chunks(stream, path_of(shape), chunk_bytes, int(shape.options.get("nesting", NESTING)))
+        yield from map(_with_observables, found)
 
 
 def sources(mappings: tuple[Mapping, ...]) -> list[str]:
@@ -72,6 +86,50 @@ def sources(mappings: tuple[Mapping, ...]) -> list[str]:
             )
     names.pop("_raw", None)
     return list(names)
+
+
+_OBSERVED = re.compile(rb'"observed-data"')
+
+
+def _with_observables(chunk: Chunk) -> Chunk:
+    """The chunk with what is inside observed-data of STIX 2.0 as further rows."""
+    if not chunk.rows or not _OBSERVED.search(chunk.data):
+        return chunk
+    if chunk.prove is not None:
+        # What is opened must be read anyway, so nothing is taken at its word here.
+        chunk = chunk.proven
+    lines = [line for line in bytes(chunk.data).split(b"\n") if line.strip()]
+    inside: dict[int, list[bytes]] = {}
+    for at in openable(lines):
+        value = loads(chunk.raw([at])[0])
+        if found := opened(value) if isinstance(value, dict) else []:
+            inside[at] = [orjson.dumps(each) for each in found]
+    return _widened(chunk, lines, inside) if inside else chunk
+
+
+def _widened(chunk: Chunk, lines: list[bytes], inside: dict[int, list[bytes]]) -> Chunk:
+    """The chunk with the rows that stood inside some of its rows after them."""
+    places = chunk.lines if chunk.lines is not None else np.arange(chunk.rows) + chunk.first_line
+    parts, rows, texts = list[bytes](), list[tuple[int, int]](), list[bytes]()
+    for at, line in enumerate(lines):
+        parts.append(line)
+        rows.append((at, -1))
+        for text in inside.get(at, ()):
+            parts.append(text)
+            rows.append((at, len(texts)))
+            texts.append(text)
+
+    def raw(wanted: Sequence[int]) -> list[bytes]:
+        return [texts[rows[i][1]] if rows[i][1] >= 0 else chunk.raw([rows[i][0]])[0] for i in wanted]
+
+    return replace(
+        chunk,
+        data=b"\n".join(parts) + b"\n",
+        rows=len(rows),
+        lines=places[np.array([at for at, _ in rows], np.int64)],
+        raw=raw,
+        longest=max(chunk.longest, *(len(text) + 1 for text in texts)) if chunk.longest else 0,
+    )
 
 
 def is_object(value: dict[str, Any]) -> bool:

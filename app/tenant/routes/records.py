@@ -16,20 +16,24 @@ from app.tenant.loading import shape_of
 from app.tenant.reading import extent
 from app.tenant.routes.targets import model_of
 from app.tenant.schemas.records import (
+    About,
     Bar,
     FacetPage,
     FacetView,
+    GoneView,
     Lineage,
+    MarkingView,
     RecordDetail,
     RecordPage,
     RecordVersion,
     RelationPage,
     TargetCount,
     TimelineView,
+    TranslationView,
 )
 from app.tenant.values import plain
 from engine.model import FieldType, TargetModel
-from storage import definitions, explorer, facets, glance
+from storage import about, definitions, explorer, facets, glance, presence, waiting
 from storage import relations as relating
 from storage.audit import ActionKind
 from storage.definitions import NotFound
@@ -119,11 +123,34 @@ def record(target: str, key: str, desk: Here, who: Who, raw: bool = True) -> Rec
     rows = explorer.versions_of(desk.store.cursor(), model, key)
     versions = [
         RecordVersion(
-            values=_values(model, row), latest=row["_latest"], origin=tracing.origin_of(desk, row, raw=raw)
+            values=_values(model, row),
+            latest=row["_latest"],
+            origin=tracing.origin_of(desk, row, raw=raw),
+            altered=altered,
         )
-        for row in rows
+        for row, altered in zip(rows, about.altered(rows, model.version), strict=True)
     ]
-    return RecordDetail(target=target, key=key, versions=versions, defanged=_defanged(desk, model, rows[0]))
+    return RecordDetail(
+        target=target,
+        key=key,
+        versions=versions,
+        defanged=_defanged(desk, model, rows[0]),
+        about=_about(desk, target, int(key, 16), rows[0], versions[0].values),
+    )
+
+
+def _about(desk: Desk, target: str, key: int, row: dict[str, Any], values: dict[str, Any]) -> About:
+    cursor = desk.store.cursor()
+    whole = {**about.whole_of(row), **{k: v for k, v in values.items() if v is not None}}
+    return About(
+        markings=[MarkingView.model_validate(each) for each in about.markings(cursor, row)],
+        translations=[
+            TranslationView(lang=each.lang, fields=about.translated(whole, each.contents), by=each.by)
+            for each in about.translations(cursor, row)
+        ],
+        gone_from=[GoneView.model_validate(each) for each in presence.gone_from(cursor, target, key)],
+        waits_for=waiting.of_record(cursor, target, key),
+    )
 
 
 @router.get("/records/{target}/{key}/relations")

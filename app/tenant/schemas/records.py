@@ -103,6 +103,44 @@ class RecordVersion(Answer):
     values: dict[str, Any]
     latest: bool
     origin: Origin | None
+    altered: bool = Field(
+        default=False, description="It came with the version of an older one, but other content."
+    )
+
+
+class MarkingView(Answer):
+    """A marking in force: what it says, and the parts it is for, where it is not for all of the record."""
+
+    ref: str
+    says: str = Field(description="Empty where its definition is not in the store.")
+    selectors: list[str] = []
+    lang: str = Field(default="", description="The language of the parts, where that is what is marked.")
+
+
+class TranslationView(Answer):
+    """A record's fields in another language; what is not translated is not among them."""
+
+    lang: str
+    fields: dict[str, Any]
+    by: str = Field(description="The language-content that gives them.")
+
+
+class GoneView(Answer):
+    """A source that gives all it holds, and no longer has the record."""
+
+    pipeline: str
+    payload: str
+    run: int
+    at: datetime | None
+
+
+class About(Answer):
+    """What the store knows of a record from outside it."""
+
+    markings: list[MarkingView] = []
+    translations: list[TranslationView] = []
+    gone_from: list[GoneView] = []
+    waits_for: list[str] = Field(default=[], description="Ids it names that are not here yet.")
 
 
 class RecordDetail(Answer):
@@ -115,6 +153,7 @@ class RecordDetail(Answer):
         default={},
         description="Values of the latest version that could be clicked on, so that they can't be.",
     )
+    about: About = About()
 
 
 class RelationView(Answer):
