@@ -31,6 +31,7 @@ from app.tenant.schemas.catalogue import (
 )
 from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.credentials import CredentialRotation, CredentialTest, CredentialView
+from app.tenant.schemas.cursors import CursorTrial, CursorView
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
 from app.tenant.schemas.drift import DriftAccepted, DriftPatch, DriftView
@@ -435,6 +436,24 @@ class Client:
         return self.get("/templates", list[TemplateView])
 
     def create_template(self, **fields: Any) -> TemplateView:
+    # Cursors
+
+    def cursor(self, pipeline: str) -> CursorView:
+        """Where a pipeline's source stands, and the places it can be led back to."""
+        return self.get(f"/pipelines/{pipeline}/cursor", CursorView)
+
+    def try_cursor(self, pipeline: str, cursor: Any) -> CursorTrial:
+        """What a cursor says, and whether the source could have given it."""
+        return self.post(f"/pipelines/{pipeline}/cursor/try", CursorTrial, {"cursor": cursor})
+
+    def set_cursor(self, pipeline: str, cursor: Any, reason: str = "") -> CursorView:
+        body = {"cursor": cursor, "reason": reason}
+        return read(self.request("PUT", f"/pipelines/{pipeline}/cursor", json=body), CursorView)
+
+    def rewind_cursor(self, pipeline: str, run: int | None = None, reason: str = "") -> CursorView:
+        """Back to where a run left it; without one, to the beginning."""
+        return self.post(f"/pipelines/{pipeline}/cursor/rewind", CursorView, {"run": run, "reason": reason})
+
         """The fields of `TemplateCreate`."""
         return self.post("/templates", TemplateView, fields)
 

@@ -140,6 +140,8 @@ TABLE: tuple[Entry, ...] = (
         GET                /pipelines/{id}/lineage
         GET                /pipelines/{id}/drift
         GET                /templates
+        GET                /pipelines/{id}/cursor
+        POST               /pipelines/{id}/cursor/try
         GET                /templates/{id}
         GET                /templates/{id}/versions
         GET                /drafts
@@ -231,6 +233,8 @@ TABLE: tuple[Entry, ...] = (
         POST               /pipelines/import
         PUT                /pipelines/{id}/contract
         POST               /pipelines/{id}/drift/accept
+        PUT                /pipelines/{id}/cursor
+        POST               /pipelines/{id}/cursor/rewind
         POST               /pipelines/{id}/drift/dismiss
         POST               /publications
         PUT,DELETE         /publications/{id}

@@ -10,7 +10,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from app.cli import chosen, credentials, doctor, jobs, people, store, watch
+from app.cli import chosen, credentials, cursors, doctor, jobs, people, store, watch
 from app.cli.options import Json
 from app.cli.words import explain, leave, pairs, say, show, tell
 from app.supervisor import ROOT
@@ -35,6 +35,7 @@ app.add_typer(people.user_commands, name="user")
 app.add_typer(people.key_commands, name="key")
 app.add_typer(credentials.credential_commands, name="credential")
 app.add_typer(watch.schedule_commands, name="schedule")
+app.add_typer(cursors.cursor_commands, name="cursor")
 app.add_typer(watch.audit_commands, name="audit")
 
 

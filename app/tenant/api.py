@@ -25,6 +25,7 @@ from app.tenant.routes import (
     browse,
     catalogue,
     credentials,
+    cursors,
     drafts,
     drift,
     export,
@@ -59,7 +60,7 @@ ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
     uploads, sources, catalogue, targets, mappings, pipelines, runs, reject_export, rejects, records, objects, export, queries, audit, ingest, drafts, templates,
-    standing, browse, publications, credentials, drift,
+    standing, browse, publications, credentials, drift, cursors,
 )  # fmt: skip
 
 

@@ -242,7 +242,8 @@ def _retyped(
 
 def _besides(found: Drift) -> tuple[SourceField, ...]:
     """Fields that may be read and are no longer there, or are there and not known."""
-    names: dict[str, tuple[str, ...]] = {f.field: () for f in found.findings} | {
+    nowhere: tuple[str, ...] = ()
+    names = {name: nowhere for f in found.findings for name in (f.field, f.to) if name}
         f.to: () for f in found.findings if f.to
     }
     names |= {f.name: f.path for f in found.look.fields if f.name in names}
