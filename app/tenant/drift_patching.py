@@ -244,8 +244,6 @@ def _besides(found: Drift) -> tuple[SourceField, ...]:
     """Fields that may be read and are no longer there, or are there and not known."""
     nowhere: tuple[str, ...] = ()
     names = {name: nowhere for f in found.findings for name in (f.field, f.to) if name}
-        f.to: () for f in found.findings if f.to
-    }
     names |= {f.name: f.path for f in found.look.fields if f.name in names}
     return tuple(SourceField(name=name, path=path) for name, path in names.items())
 
