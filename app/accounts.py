@@ -36,11 +36,10 @@ class Accounts:
 
     def identify(self, cookie: str | None, bearer: str | None) -> Principal | None:
         """Who this is. An API key goes before a cookie: what proves more explicitly counts."""
-        proof = f"key {bearer}" if bearer is not None else f"cookie {cookie}"
-        with self._lock:
-            until, known = self._known.get(proof, (0.0, None))
-        if known is not None and time.monotonic() < until:
+        known = self.believed(cookie, bearer)
+        if known is not None:
             return known
+        proof = _proof(cookie, bearer)
         found = self._by_key(bearer) if bearer is not None else self._by_cookie(cookie or "")
         with self._lock:
             if len(self._known) >= MOST:
@@ -50,6 +49,12 @@ class Accounts:
             else:
                 self._known[proof] = (time.monotonic() + BELIEVED, found)
         return found
+
+    def believed(self, cookie: str | None, bearer: str | None) -> Principal | None:
+        """Who this was a moment ago, without asking the database; None where nobody has asked lately."""
+        with self._lock:
+            until, known = self._known.get(_proof(cookie, bearer), (0.0, None))
+        return known if time.monotonic() < until else None
 
     def sign_in(self, login: str, password: str, address: str, replaced: Principal | None = None) -> str:
         """A cookie for a new sign-in; the one the browser had ends. Errors: SignInRefused, LockedOut."""
@@ -163,3 +168,7 @@ class Accounts:
             roles={key.tenant: Role(key.role)} if key.tenant is not None else {},
             installation=Role(key.role) if key.tenant is None else None,
         )
+
+
+def _proof(cookie: str | None, bearer: str | None) -> str:
+    return f"key {bearer}" if bearer is not None else f"cookie {cookie}"

@@ -188,6 +188,7 @@ def _streamlit(services: Services, ours: ASGIApp) -> ASGIApp:
         ours=ours,
         settings=services.settings,
         identify=services.accounts.identify,
+        believed=services.accounts.believed,
         live=services.live,
     )
     app: ASGIApp = st.App(MAIN, lifespan=lambda app: lifespan(services), middleware=[guard])
