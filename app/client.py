@@ -79,7 +79,7 @@ from app.tenant.schemas.sources import (
     SourceRows,
     SourceView,
 )
-from app.tenant.schemas.standing import Standing
+from app.tenant.schemas.standing import Counts, Standing
 from app.tenant.schemas.templates import Applied, TemplateView
 from app.tenant.schemas.values import Values
 from app.wire import AnswerT, InProcess, NoAnswer, checked, clean, given, plain, read
@@ -271,6 +271,10 @@ class Client:
     def standing(self) -> Standing:
         """What waits for a person, and how fresh each pipeline's data is."""
         return self.get("/standing", Standing)
+
+    def counts(self) -> Counts:
+        """Rows in quarantine, and pipelines whose last run failed: cheap to ask."""
+        return self.get("/standing/counts", Counts)
 
     def connectors(self) -> list[ConnectorView]:
         return self.get("/connectors", list[ConnectorView])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
@@ -15,8 +16,9 @@ if str(ROOT) not in sys.path:
 
 from app.auth import Principal, cookie_name  # noqa: E402
 from app.gateway.application import current  # noqa: E402
-from app.widgets import access  # noqa: E402
-from engine.errors import Stop  # noqa: E402
+from app.roles import Permission  # noqa: E402
+from app.widgets import access, waiting  # noqa: E402
+from engine.errors import SpireError, Stop  # noqa: E402
 
 
 class NotYours(Stop):
@@ -85,6 +87,14 @@ def choose_tenant(tenants: list[str], called: dict[str, str]) -> None:
     st.session_state["tenant-written"] = st.query_params["tenant"] = st.session_state["tenant"]
 
 
+def counts() -> None:
+    """What waits, beside the pages where it is seen to. A page is drawn without where they can't be had."""
+    tenant = st.session_state["tenant"]
+    if tenant and access.may(Permission.READ):
+        with suppress(SpireError):
+            waiting.beside(tenant, lambda: access.client().counts())
+
+
 def foot(principal: Principal, called: dict[str, str]) -> None:
     """Which tenant this is and that it is sealed, who is here, and the ways out and on."""
     tenant = st.session_state["tenant"]
@@ -126,6 +136,7 @@ def main() -> None:
         return
     page = st.navigation(pages)
     with st.sidebar:
+        counts()
         foot(principal, called)
     page.run()
 

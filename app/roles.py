@@ -121,6 +121,7 @@ TABLE: tuple[Entry, ...] = (
         GET                /vocabularies
         GET                /state
         GET                /standing
+        GET                /standing/counts
         GET                /credentials
         GET                /credentials/{id}
         GET                /sources

@@ -12,10 +12,10 @@ from typing import Any
 from app.tenant import credential_keeping, loading, proposing
 from app.tenant.credential_keeping import Use
 from app.tenant.desk import Desk, source, targets
-from app.tenant.schemas.standing import FreshnessView, Need, Standing
+from app.tenant.schemas.standing import Counts, FreshnessView, Need, Standing
 from engine.errors import Stop
 from engine.model import Pipeline, Source, TargetModel
-from storage import credentials, definitions, drafts, quarantine, runs
+from storage import credentials, definitions, drafts, glance, quarantine, runs
 from storage.credentials import Credential
 from storage.quarantine import Cause
 from storage.runs import Run
@@ -66,6 +66,14 @@ def standing(desk: Desk) -> Standing:
         finished=sum(each.finished for each in figures.values()),
         unbalanced=unbalanced,
     )
+
+
+def counts(desk: Desk) -> Counts:
+    """Rows in quarantine, and pipelines whose last run failed."""
+    with desk.store.cursor() as cursor:
+        there = {d.id for d in definitions.all_latest(cursor, "pipeline")}
+        failed = [run for run in runs.last_of_each(cursor) if run.state == "failed" and run.pipeline in there]
+        return Counts(open_rejects=glance.open_rejects(cursor), failed=len(failed))
 
 
 def _disk(desk: Desk) -> Iterator[Need]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +16,7 @@ from app.client import Client
 from app.gateway.application import current
 from app.roles import Permission
 from app.settings import Settings
+from app.widgets import waiting
 from engine.errors import SpireError
 
 TIMEOUT = httpx.Timeout(connect=10.0, read=960.0, write=120.0, pool=30.0)
@@ -57,7 +58,9 @@ def why_not(permission: Permission) -> str | None:
 
 def client() -> Client:
     """The tenant's API, with this person's rights."""
-    return Client(_http(), f"/api/v1/tenants/{tenant()}")
+    made = Client(_http(), f"/api/v1/tenants/{tenant()}")
+    made.listen(partial(waiting.heard, tenant()))
+    return made
 
 
 def control(method: str, path: str, body: Any = None, **params: Any) -> Any:

@@ -22,13 +22,10 @@ def models(client: Client) -> None:
         Row(
             view.target.name,
             [
-                cell(view.target.title or view.target.name, sub=view.target.name),
-                cell(view.target.summary, tone="muted", hint=view.target.summary),
+                cell(view.target.title or view.target.name, sub=f"{view.target.name}, {_whose(view)}"),
+                cell(view.target.summary, tone="muted", wrap=True),
                 figure(len(view.target.fields)),
                 figure(view.records),
-                cell("built in", tone="muted")
-                if view.target.builtin or not view.version
-                else cell(f"yours, version {view.version.version}"),
             ],
         )
         for view in found
@@ -43,7 +40,6 @@ def models(client: Client) -> None:
         Column("What it holds"),
         Column("Fields", right=True),
         Column("Records", right=True),
-        Column(),
     ]
     with left, frame.panel("Target models", key="models", flush=True):
         chosen = listing(
@@ -58,6 +54,10 @@ def models(client: Client) -> None:
     if not source:
         with st.expander("New target model"):
             _define(client, "")
+
+
+def _whose(view: Any) -> str:
+    return "built in" if view.target.builtin or not view.version else f"yours, version {view.version.version}"
 
 
 def _fields(model: Any) -> None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from app.tenant import standing
 from app.tenant.caller import Here
-from app.tenant.schemas.standing import Standing
+from app.tenant.schemas.standing import Counts, Standing
 
 router = APIRouter(tags=["catalogue"])
 
@@ -15,3 +15,9 @@ router = APIRouter(tags=["catalogue"])
 def get(desk: Here) -> Standing:
     """What waits for a person, most urgent first, and the age of each pipeline's newest data."""
     return standing.standing(desk)
+
+
+@router.get("/standing/counts")
+def counts(desk: Here) -> Counts:
+    """Rows in quarantine and pipelines whose last run failed."""
+    return standing.counts(desk)

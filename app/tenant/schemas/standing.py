@@ -24,6 +24,13 @@ class Need(Answer):
     credential: str | None = None
 
 
+class Counts(Answer):
+    """What waits, in two numbers that cost little."""
+
+    open_rejects: int
+    failed: int = Field(description="Pipelines whose last run failed.")
+
+
 class FreshnessView(Answer):
     """A pipeline's newest data: when it was last read, and how old it may be by the pipeline's own rule."""
 

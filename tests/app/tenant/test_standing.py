@@ -67,3 +67,22 @@ def test_a_draft_names_the_required_fields_it_lacks(client: Client) -> None:
     assert need.kind == "draft"
     assert "required field" in need.title
     assert "id" in need.detail
+
+
+def test_the_two_counts_are_those_of_what_waits(desk: Desk, feed: Path) -> None:
+    with Client.on_app(app_on(desk), user="eva", role="engineer") as client:
+        assert client.counts().model_dump() == {"open_rejects": 0, "failed": 0}
+        done = client.ingest(feed, wait=60)
+        assert client.counts().model_dump() == {"open_rejects": 2, "failed": 0}
+        client.change_reject(client.rejects().rejects[0].id, dismiss=True)
+        assert client.counts().open_rejects == 1
+
+        made = client.pipeline(done.pipeline).pipeline
+        worse = feed.read_text() + "".join(f"198.51.100.{n},ip\n" for n in range(100))
+        client.replace_pipeline(
+            made.id, name=made.name, source=made.source, mappings=made.mappings, error_threshold=0.0
+        )
+        client.change_source(made.source, payload=client.paste(worse, "worse.csv").payload)
+        assert client.start_run(made.id, wait=60).state == "failed"
+        assert client.counts().failed == 1
+        assert [need.kind for need in client.standing().needs].count("failed") == 1
