@@ -78,7 +78,7 @@ def test_the_two_counts_are_those_of_what_waits(desk: Desk, feed: Path) -> None:
         assert client.counts().open_rejects == 1
 
         made = client.pipeline(done.pipeline).pipeline
-        worse = feed.read_text() + "".join(f"198.51.100.{n},ip\n" for n in range(100))
+        worse = feed.read_text() + "".join(f"198.51.100.{n},ip,2024-03-03,many,green,x\n" for n in range(100))
         client.replace_pipeline(
             made.id, name=made.name, source=made.source, mappings=made.mappings, error_threshold=0.0
         )
