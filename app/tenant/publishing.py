@@ -60,6 +60,11 @@ def place_of(found: Publication) -> str:
     return definitions.address({**found.model_dump(mode="json", exclude={"id", "name"}), "config": config})
 
 
+def sink_of(found: Publication) -> Source:
+    """A publication as far as its connection goes."""
+    return Source(id=found.id, name=found.name, connector=found.connector, config=found.config)
+
+
 def model_of(desk: Desk, found: Publication) -> TargetModel:
     """Its target model; NotFound where that is gone."""
     known = targets(desk)
@@ -159,8 +164,7 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
     entered = publications.get(cursor, id, number)
     found = publication(desk, id, entered.version)
     model, wanted, at = model_of(desk, found), filter_of(found), entered.reached
-    sink = Source(id=found.id, name=found.name, connector=found.connector, config=found.config)
-    with given(desk, sink, f"delivery {number} of {found.name}") as ready:
+    with given(desk, sink_of(found), f"delivery {number} of {found.name}") as ready:
         while page := publications.page(cursor, model, wanted, at, entered.until, PAGE):
             sent, refused = 0, list[Refused]()
             outgoing = _outgoing(model, page, found, refused)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.problems import Problem
-from app.tenant import defining, journal, publishing
+from app.tenant import credential_keeping, defining, journal, publishing
 from app.tenant.caller import Caller, Here, Who
 from app.tenant.credential_use import secrets_of
 from app.tenant.defining import version_of
@@ -61,7 +61,7 @@ def replace(id: str, body: PublicationChange, desk: Here, who: Who) -> Publicati
     masked = [name for name in secrets_of(before.connector) if body.config.get(name) == MASK]
     kept = {name: before.config.get(name, "") for name in masked}
     changed = _made(id, body).model_copy(update={"config": {**body.config, **kept}})
-    return _saved(desk, who, changed, body)
+    return _saved(desk, who, changed, body, before)
 
 
 @router.delete("/publications/{id}", status_code=204)
@@ -122,12 +122,22 @@ def _made(id: str, body: PublicationChange) -> Publication:
 
 
 def _saved(
-    desk: Desk, who: Caller, made: Publication, body: PublicationChange, *, fresh: bool = False
+    desk: Desk,
+    who: Caller,
+    made: Publication,
+    body: PublicationChange,
+    before: Publication | None = None,
+    *,
+    fresh: bool = False,
 ) -> PublicationView:
     publishing.holds(desk, made)
+    former = publishing.sink_of(before) if before else None
+    sink, keep = credential_keeping.take_in(desk, who, publishing.sink_of(made), former)
     saved = defining.save(
-        desk, who, "publication", made.id, made, comment=body.comment, based_on=body.based_on, fresh=fresh
-    )
+        desk, who, "publication", made.id, made.model_copy(update={"config": sink.config}), comment=body.comment,
+        based_on=body.based_on, fresh=fresh, also=keep,
+    )  # fmt: skip
+    credential_keeping.post_notice(desk)
     return _view(desk, saved)
 
 

@@ -379,3 +379,21 @@ def test_secrets_of_sources_from_before_are_moved_in_and_leave_every_version(
             assert client.check_source("old").ok
     finally:
         again.store.close()
+
+
+def test_a_publications_secret_is_a_credential_too(client: Client, desk: Desk) -> None:
+    config = {
+        "host": "db.example", "port": 5432, "database": "d", "username": "u", "password": FIRST, "table": "t",
+    }  # fmt: skip
+    asked = {"name": "Partner", "connector": "postgres", "target": "indicator"}
+    made = client.create_publication(config=config, **asked).publication
+    (kept,) = client.credentials()
+    assert made.config["password"] == {"credential": kept.id}
+    assert (kept.hosts, [(use.kind, use.id) for use in kept.used_by]) == (
+        ["db.example:5432"], [("publication", made.id)],
+    )  # fmt: skip
+    moved = {**made.config, "host": "elsewhere.example"}
+    client.request("PUT", f"/publications/{made.id}", json={**asked, "config": moved})
+    tested = client.check_credential(kept.id)
+    assert "not to elsewhere.example:5432" in tested.trials[0].stages[0].detail
+    assert FIRST not in str(definitions.versions(desk.store.cursor(), "publication", made.id))
