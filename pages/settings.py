@@ -7,6 +7,7 @@ import streamlit as st
 from app.client import Client
 from app.widgets import access, frame
 from app.widgets.administration import health, keys, settings
+from app.widgets.credentials import credentials
 from app.widgets.models import models
 from app.widgets.people import api_keys, people
 from app.widgets.tenants import tenants
@@ -15,6 +16,7 @@ PARTS = {
     "tenants": "Tenants",
     "people": "People",
     "api-keys": "API keys",
+    "credentials": "Credentials",
     "target-models": "Target models",
     "root-key": "Root key",
     "settings": "Settings in force",
@@ -24,6 +26,7 @@ ABOUT = {
     "tenants": "Each tenant has a store, a key and a process of its own.",
     "people": "Who may do what, here and in other tenants.",
     "api-keys": "Programs sign in with a key that has a role and an end.",
+    "credentials": "What sources sign in with. Each goes only to the hosts it is bound to, and is never shown again.",
     "target-models": "What records look like: the built-in ones, and your own.",
     "root-key": "One root key wraps a key per tenant.",
     "settings": "What this installation was started with. Nothing here is secret.",
@@ -49,7 +52,8 @@ def page() -> None:
         on_change=chosen,
     )  # fmt: skip
     draw = {
-        "tenants": tenants, "people": people, "api-keys": api_keys, "target-models": lambda: models(client),
+        "tenants": tenants, "people": people, "api-keys": api_keys,
+        "credentials": lambda: credentials(client), "target-models": lambda: models(client),
         "root-key": keys, "settings": settings, "health": health,
     }  # fmt: skip
     draw[part]()

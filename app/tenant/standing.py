@@ -95,7 +95,7 @@ def _credentials(desk: Desk, found: list[Credential], used: dict[str, list[Use]]
         word = "ended" if stands == "ended" else "ends"
         yield Need(
             kind="credential", title=f"{each.name} {word} on {each.expires:%d %B %Y}".replace(" 0", " "),
-            detail=f"Used by {names}. Rotate it.", wrong=stands == "ended", credential=each.id,
+            detail=f"Used by {names}. Rotate it, or remove it.", wrong=stands == "ended", credential=each.id,
         )  # fmt: skip
 
 

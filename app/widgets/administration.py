@@ -21,6 +21,9 @@ GROUPS = {
     "Root key": ("kek", "key_file", "passphrase_file"),
     "Limits": ("upload_limit", "worker_memory", "worker_threads", "worker_idle", "worker_start"),
     "What sources may reach": ("url_allow", "folders"),
+    "Credentials kept elsewhere": (
+        "environment_allow", "vault_address", "vault_token_file", "vault_authority", "vault_mount", "vault_prefix",
+    ),
     "Sign-in and audit": ("sign_in_idle", "sign_in_length", "set_up_length", "audit_level"),
 }  # fmt: skip
 SIZES = {"upload_limit", "worker_memory"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
@@ -19,22 +19,24 @@ def form(
     fields: Collection[str] = (),
     columns: int = 1,
     shown: Collection[str] | None = None,
+    credentials: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Draw one input per property and give what they hold; what stands at its default is left out.
 
     `fields` are the source fields on offer, for properties that name some. Properties marked `further` in the
-    schema are folded away, unless they hold something; where `shown` is given, all but those are.
+    schema are folded away, unless they hold something; where `shown` is given, all but those are. `credentials`
+    are those on offer in the place of a typed secret: names by id.
     """
     told = {name: resolved(each, schema) for name, each in schema.get("properties", {}).items()}
     folded = {name for name, each in told.items() if each.get("further") and name not in values}
     if shown is not None:
         folded = told.keys() - set(shown)
     main = {name: each for name, each in told.items() if name not in folded}
-    found = _drawn(main, schema, values, key, fields, columns)
+    found = _drawn(main, schema, values, key, fields, columns, credentials or {})
     if folded:
         with st.expander("Further settings"):
             rest = {name: told[name] for name in told if name in folded}
-            found |= _drawn(rest, schema, values, key, fields, columns)
+            found |= _drawn(rest, schema, values, key, fields, columns, credentials or {})
     return found
 
 
@@ -45,16 +47,31 @@ def _drawn(
     key: str,
     fields: Collection[str],
     columns: int,
+    credentials: Mapping[str, str],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     cells = st.columns(columns, gap="medium") if columns > 1 else [st.container()]
     for place, (name, told) in enumerate(properties.items()):
         with cells[place % columns]:
             value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
+            if credentials and told.get("format") == "password":
+                value = _credential(credentials, values.get(name), f"{key}-{name}-credential") or value
         required = name in schema.get("required", ())
         if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
             found[name] = value
     return found
+
+
+def _credential(offered: Mapping[str, str], value: Any, key: str) -> dict[str, str] | None:
+    """A reference to a credential in the place of the secret above it, if one is chosen."""
+    chosen = value["credential"] if isinstance(value, dict) else None
+    options = [None, *offered]
+    at = options.index(chosen) if chosen in options else 0
+    picked = st.selectbox(
+        "Use a credential", options, index=at, key=key, label_visibility="collapsed",
+        format_func=lambda id: f"Use {offered[id]}" if id else "or use a credential",
+    )  # fmt: skip
+    return {"credential": picked} if picked else None
 
 
 def missing(schema: dict[str, Any], values: dict[str, Any]) -> list[str]:
@@ -87,7 +104,8 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
             st.text_area(label, value=value or "", key=key, help=help, height=26 * int(told["lines"])) or None
         )
     if told.get("format") == "password" or told.get("writeOnly"):
-        return st.text_input(label, value=value or "", key=key, help=help, type="password") or None
+        typed = value if isinstance(value, str) else ""
+        return st.text_input(label, value=typed, key=key, help=help, type="password") or None
     if "enum" in told:
         options = list(told["enum"])
         return st.selectbox(
