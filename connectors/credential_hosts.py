@@ -5,6 +5,7 @@ A place is `host:port`. A credential is bound to places, or to hosts at any port
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -13,6 +14,8 @@ from pydantic import BaseModel, SecretStr
 
 from engine.errors import Stop
 
+# A connector that always goes to hosts of its own, whatever its configuration says.
+_FIXED = re.compile(r"connector:[a-z][a-z0-9_]*")
 _PORTS = {"http": 80, "https": 443, "sftp": 22, "ssh": 22, "ftps": 990, "amqps": 5671, "rediss": 6379}
 
 
@@ -60,15 +63,21 @@ def place(host: str, port: int) -> str:
 def written(text: str) -> str:
     """A host as a person writes it, in the form it is compared in; ValueError says what is wrong."""
     given = text.strip()
+    if _FIXED.fullmatch(given):
+        return given
     if "://" in given:
         found = next(_of_address(given), "")
         if not found:
             raise ValueError("give a host, such as db.example or db.example:5432")
         return found
-    parts = urlsplit(f"//{given}")
+    try:
+        parts = urlsplit(f"//{given}")
+        port = parts.port or 0
+    except ValueError:
+        raise ValueError("give a host, such as db.example or db.example:5432") from None
     if not parts.hostname or parts.username or parts.path or parts.query or any(c.isspace() for c in given):
         raise ValueError("give a host, such as db.example or db.example:5432")
-    return place(parts.hostname, parts.port or 0)
+    return place(parts.hostname, port)
 
 
 def covers(bound: Sequence[str], wanted: str) -> bool:

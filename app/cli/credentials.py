@@ -20,7 +20,7 @@ Id = Annotated[str, typer.Argument(help="See `spire credential list`.")]
 Hosts = Annotated[
     list[str] | None,
     typer.Option(
-        "--host", help="A host it may be sent to, such as db.example:5432; several times for several."
+        "--to", help="A host it may be sent to, such as db.example:5432; several times for several."
     ),
 ]
 Expires = Annotated[
