@@ -51,7 +51,7 @@ class Server(BaseModel):
     host: str = Field(description="Name or address of the server.", min_length=1, max_length=255)
     port: int = Field(json_schema_extra={"further": True}, ge=1, le=65535, description="Port of the server.")
     database: str = Field(description="Name of the database.", min_length=1, max_length=64)
-    username: str = Field(description="Account to read with; one that may only read is best.")
+    username: str = Field(description="Account to sign in with; to read, one that may only read is best.")
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
     tls: Literal["verify-full", "require", "disable"] = Field(
         title="TLS",
@@ -80,9 +80,11 @@ class Server(BaseModel):
         return "without TLS" if self.tls == "disable" else "over TLS"
 
 
+# `reading` marks what says how to read: whoever only writes isn't asked for it.
 Grows = Annotated[
     str,
     Field(
+        json_schema_extra={"reading": True},
         max_length=200,
         description="What grows with every change, such as updated_at; without one each run reads everything.",
     ),
@@ -90,7 +92,7 @@ Grows = Annotated[
 Overlap = Annotated[
     float,
     Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         ge=0,
         description="How far before the last value to read again: seconds for times, units for numbers.",
     ),
@@ -100,17 +102,23 @@ Overlap = Annotated[
 class Tables(Server):
     """A server of tables: what to read is a table or a query."""
 
-    username: str = Field(description="Account to read with; one that may only read is best.", min_length=1)
+    username: str = Field(
+        description="Account to sign in with; to read, one that may only read is best.", min_length=1
+    )
     table: str = Field(
         default="", description="Table or view, with its schema where it needs one.", max_length=200
     )
     query: str = Field(
-        json_schema_extra={"lines": 4},
+        json_schema_extra={"lines": 4, "reading": True},
         default="",
         description="A SELECT, in place of a table.",
         max_length=20_000,
     )
-    columns: list[str] = Field(default=[], description="Columns to read; none means all of them.")
+    columns: list[str] = Field(
+        json_schema_extra={"reading": True},
+        default=[],
+        description="Columns to read; none means all of them.",
+    )
     cursor: Grows = ""
     overlap: Overlap = 300.0
 

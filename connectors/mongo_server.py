@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from datetime import UTC
-from math import isfinite
 from typing import Any
 
-from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pydantic import Field
 from pymongo import MongoClient, ReadPreference
 from pymongo.collection import Collection
@@ -42,26 +40,19 @@ class Server(database.Server):
     port: int = Field(
         json_schema_extra={"further": True}, default=27017, ge=1, le=65535, description="Port of the server."
     )
-    username: str = Field(default="", description="Account to read with; one that may only read is best.")
+    username: str = Field(
+        default="", description="Account to sign in with; to read, one that may only read is best."
+    )
     auth_database: str = Field(
         json_schema_extra={"further": True}, default="admin", description="Database that knows the account."
     )
 
 
-class _Numbers(TypeDecoder):
-    """Numbers JSON has no form for, as text."""
-
-    bson_type = float
-
-    def transform_bson(self, value: float) -> Any:
-        return value if isfinite(value) else str(value)
-
-
-# A time beyond what Python knows stays the number it is, and bytes that are no text are shown as they are.
-_CODEC: CodecOptions[Document] = CodecOptions(
-    tz_aware=True, tzinfo=UTC, datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    unicode_decode_error_handler="backslashreplace", type_registry=TypeRegistry([_Numbers()]),
-)  # fmt: skip
+# Times come in UTC and without saying so; one beyond what Python knows stays the number it is. Bytes that are no
+# text are shown as they are.
+CODEC: CodecOptions[Document] = CodecOptions(
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO, unicode_decode_error_handler="backslashreplace"
+)
 
 
 @contextmanager
@@ -98,7 +89,7 @@ def connected(config: Server, reach: Reach, resolver: Resolve) -> Iterator[Datab
 
 def readable(database: Database[Document], collection: str) -> Collection[Document]:
     """A collection to read from, with every value as exact as JSON lets it be."""
-    return database.get_collection(collection, _CODEC, read_preference=ReadPreference.SECONDARY_PREFERRED)
+    return database.get_collection(collection, CODEC, read_preference=ReadPreference.SECONDARY_PREFERRED)
 
 
 def secured(found: Database[Document], config: Server) -> str:
