@@ -55,6 +55,7 @@ class Config(SigningIn):
     since: date | None = Field(
         title="First day",
         default=None,
+        examples=["2026-01-31"],
         description=f"Where the first run begins; none: {FIRST_DAYS} days ago.",
     )
     late_days: int = Field(

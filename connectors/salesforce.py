@@ -70,6 +70,7 @@ class Config(SigningIn):
     since: datetime | None = Field(
         title="Begin at",
         default=None,
+        examples=["2026-01-31T00:00:00Z"],
         description="Read only what changed after this time; none: everything.",
     )
     overlap: float = Field(

@@ -29,9 +29,12 @@ def offer(key: str) -> None:
             return
         left, right = st.columns(2, gap="medium")
         if found.setting:
-            place = left.selectbox(
-                found.setting.capitalize(), found.places, format_func=_named, key=f"place-{key}"
-            )
+            # By name: a place that is looked at once more is another one, with its columns.
+            places = {place.name: place for place in found.places}
+            name = left.selectbox(
+                found.setting.capitalize(), list(places), format_func=lambda n: _named(places[n]), key=f"place-{key}"
+            )  # fmt: skip
+            place = places[name]
             with right:
                 chosen = {found.setting: [place.name], found.choosing: _columns(key, place, found.choosing)}
         else:
