@@ -12,13 +12,14 @@ import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connectors.addresses import checked
+from connectors.addresses import checked, resolve
 from connectors.misp_push import push
 from connectors.misp_search import ADDRESS, JSON, PAGE_BYTES, NoMisp, Search
 from connectors.registry import Reach, connector
@@ -160,7 +161,14 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         found = search.page({**search.query, "limit": 1, "page": 1})
         yield Stage("first event", True, "it is whole" if found.events else "nothing to take yet")
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), _ADVICE.get(stage) or error.action)
+        yield Stage(stage, False, f"{error.title} {error.where}".strip(), _told(stage, error))
+
+
+def _told(stage: str, error: SpireError) -> str:
+    # A refused key or permission has causes of its own here; of all else the error knows more.
+    if stage in ("key", "permission") and isinstance(error, Turned):
+        return _ADVICE[stage]
+    return error.action or _ADVICE.get(stage, "Check the address, and that the instance is running.")
 
 
 _ADVICE = {
@@ -303,5 +311,6 @@ def _said_of_tls(url: str) -> str:
 def _web(config: Config, reach: Reach) -> Web:
     # Made once: reading the system's authorities takes longer than many an answer.
     context = tls(config.authority, config.certificate.get_secret_value()) or ssl.create_default_context()
-    # MISP takes the key bare, without a scheme before it.
-    return Web(config.url, reach, {"authorization": config.key.get_secret_value()}, context=context)
+    # MISP takes the key bare, without a scheme before it. A name is resolved once for a whole reading.
+    headers = {"authorization": config.key.get_secret_value()}
+    return Web(config.url, reach, headers, context=context, resolver=cache(resolve))

@@ -22,8 +22,8 @@ from connectors.formats.limits import NESTING
 from connectors.web import Fetched, TooMuch, Web, refuse, shown
 from engine.errors import Retry, Stop
 
-PAGE_BYTES = 64 << 20
-# One event alone may be larger than a page of several: pages shrink until they fit.
+PAGE_BYTES = 8 << 20
+# One event alone may be larger than a page of several: pages shrink until they fit, and grow again.
 EVENT_BYTES = 256 << 20
 BLOCK = 1 << 20
 PASSES = 20
@@ -78,7 +78,7 @@ Found = Iterator[tuple[Sequence[Event], int]]
 class Search:
     """What to look for at an instance, and by which of an event's times (`field`) to go.
 
-    How many events a page may have (`size`) shrinks where they are large. `wanted` says once more which are
+    A page has `most` events, and fewer where they are large. `wanted` says once more which are
     asked for: not every implementation of the interface heeds every filter.
     """
 
@@ -87,7 +87,10 @@ class Search:
     field: str
     query: Item
     wanted: Callable[[Item], bool]
-    size: int
+    most: int
+
+    def __post_init__(self) -> None:
+        self.size = self.most
 
     def ask(self, query: Item, most: int) -> Fetched:
         body = orjson.dumps({"returnFormat": "json", **query})
@@ -141,6 +144,7 @@ class Search:
                 yield fresh, min(page.last, page.now)
             if page.last > after:
                 after = page.last
+                self.size = min(self.most, self.size * 2)
                 continue
             # All are of one second: more than a page may share it, and only page numbers lead through those.
             for more, _ in self.in_any_order(after, after, until=after, seen=seen):

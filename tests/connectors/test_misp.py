@@ -176,7 +176,7 @@ def test_an_event_keeps_its_bytes_and_what_nobody_knows_of_it(instance: Instance
     instance.put(odd)
     [payload] = payloads_of(source(instance.url, since="1970-01-01T01:06:40Z"), None, HERE)
     body = payload.stream.read()
-    assert json.dumps(odd).encode() in body
+    assert json.dumps(odd, ensure_ascii=False).encode() in body
     assert sniff(io.BytesIO(body), payload.name).format == "misp"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from connectors import check, misp_feed, payloads_of
 from connectors.formats import sniff
@@ -32,6 +34,9 @@ class Feed:
         self.manifest[uuid] = {"timestamp": str(event["Event"].get("timestamp", "0")), **entry}
         self.web.files[f"/feed/{uuid}.json"] = json.dumps(event).encode()
         self.web.files["/feed/manifest.json"] = json.dumps(self.manifest).encode()
+        self.web.tags["/feed/manifest.json"] = (
+            f'"{hashlib.sha256(self.web.files["/feed/manifest.json"]).hexdigest()}"'
+        )
         return uuid
 
     def source(self, **config: Any) -> Source:
@@ -132,3 +137,105 @@ def test_real_events_in_one_payload_are_read_as_misp(web: Web, shared_data: Path
     assert feed.manifest
     [payload] = payloads_of(feed.source(), None, HERE)
     assert sniff(io.BytesIO(payload.stream.read()), payload.name).format == "misp"
+
+
+def test_what_the_server_says_is_unchanged_is_not_fetched_again_unless_the_choice_changed(feed: Feed) -> None:
+    [(_, cursor)] = taken(feed.source())
+    feed.web.asked.clear()
+    assert uuids(feed.source(), cursor) == []
+    [(path, headers)] = feed.web.asked
+    assert (path, headers["if-none-match"]) == ("/feed/manifest.json", feed.web.tags["/feed/manifest.json"])
+    feed.web.asked.clear()
+    assert uuids(feed.source(organisations=["nobody"]), cursor) == []
+    assert "if-none-match" not in feed.web.asked[0][1]
+
+
+def test_a_cursor_in_the_middle_of_a_feed_never_says_that_all_of_it_was_read(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(misp_feed, "PAYLOAD_BYTES", 400)
+    pages = taken(feed.source())
+    assert all("manifest" not in (cursor or {}) for _, cursor in pages[:-1])
+    assert "manifest" in (pages[-1][1] or {})
+
+
+def test_an_event_whose_values_changed_unannounced_comes_where_hashes_are_looked_at(feed: Feed) -> None:
+    def hashes(changed: str = "") -> bytes:
+        lines = [f"{hashlib.md5(f'{u}{u == changed}'.encode()).hexdigest()},{u}" for u in feed.manifest]
+        return "\n".join(lines).encode()
+
+    feed.web.files["/feed/hashes.csv"] = hashes()
+    server = feed.source(hashes=True)
+    [(_, cursor)] = taken(server)
+    feed.web.files["/feed/hashes.csv"] = b"\n".join(reversed(hashes().splitlines()))
+    assert uuids(server, cursor) == []
+    changed = sorted(feed.manifest)[3]
+    feed.web.files["/feed/hashes.csv"] = hashes(changed)
+    assert uuids(server, cursor) == [changed]
+    del feed.web.files["/feed/hashes.csv"]
+    assert set(uuids(server)) == set(feed.manifest)
+
+
+CSV = b"""# Feed of a friend\r
+first;second;third\r
+"203.0.113.9";"a;b";evil.example\r
+\r
+198.51.100.3;ignored;\r
+# the end\r
+"""
+
+
+def values(
+    web: Web, kind: str, body: bytes, since: Cursor | None = None, **config: Any
+) -> list[dict[str, Any]]:
+    web.files["/list"] = body
+    told = {"url": f"{web.address}/list", "kind": kind, **config}
+    source = Source(id="m", name="m", connector="misp_feed", config=told)
+    assert [stage.ok for stage in check(source, HERE)] == [True, True]
+    return [
+        json.loads(line) for p in payloads_of(source, since, HERE) for line in p.stream.read().splitlines()
+    ]
+
+
+def test_the_columns_misps_settings_name_hold_a_csv_feeds_values(web: Web) -> None:
+    found = values(web, "csv", CSV, value="1,3", delimiter=";", exclude="/^FIRST/i")
+    assert [(row["value"], row["line"]) for row in found] == [
+        ("203.0.113.9", 3), ("evil.example", 3), ("198.51.100.3", 5)
+    ]  # fmt: skip
+    assert found[0]["text"] == '"203.0.113.9";"a;b";evil.example'
+
+
+def test_every_value_of_a_free_text_feed_is_a_row_with_its_line(web: Web) -> None:
+    text = b"# c\nseen hxxp://bad[.]example/x from 2001:db8::7, c2.evil.example\n203.0.113.0/24\nno value \xff here\n"
+    found = values(web, "freetext", text)
+    assert [(row["value"], row["line"]) for row in found] == [
+        ("hxxp://bad[.]example/x", 2), ("2001:db8::7", 2), ("c2.evil.example", 2), ("203.0.113.0/24", 3)
+    ]  # fmt: skip
+    shape = sniff(io.BytesIO(b"\n".join(json.dumps(row).encode() for row in found)), "values-1.ndjson")
+    assert {field.name for field in shape.fields} == {"value", "line", "text"}
+
+
+def test_a_list_is_read_again_only_when_it_changed_and_its_cursor_comes_last(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(misp_feed, "PAYLOAD_BYTES", 60)
+    web.files["/list"] = CSV
+    config = {"url": f"{web.address}/list", "kind": "csv", "delimiter": ";"}
+    source = Source(id="m", name="m", connector="misp_feed", config=config)
+    cursors = [payload.cursor for payload in payloads_of(source, None, HERE)]
+    assert len(cursors) > 1
+    assert cursors[:-1] == [None] * (len(cursors) - 1)
+    assert list(payloads_of(source, cursors[-1], HERE)) == []
+    other = source.model_copy(update={"config": {**config, "value": "2"}})
+    assert list(payloads_of(other, cursors[-1], HERE))
+
+
+def test_a_line_of_any_length_takes_bounded_memory(web: Web) -> None:
+    long = b"x" * 200_000 + b" 203.0.113.1\n203.0.113.2\n"
+    assert [row["value"] for row in values(web, "freetext", long)] == ["203.0.113.2"]
+
+
+def test_settings_that_cannot_be_meant_are_refused() -> None:
+    for wrong in ({"value": "0"}, {"value": "a"}, {"exclude": "("}, {"delimiter": ""}):
+        with pytest.raises(ValidationError):
+            misp_feed.Config(url="https://feed.example/list", kind="csv", **wrong)  # type: ignore[arg-type]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 class Web:
-    """A small web server on loopback: files, redirects, and what it was asked."""
+    """A small web server on loopback: files, answers made of a query, redirects, and what it was asked."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.made: dict[str, Callable[[dict[str, str]], bytes]] = {}
         self.moved: dict[str, str] = {}
         self.tags: dict[str, str] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
@@ -24,13 +27,22 @@ class Web:
             def do_GET(self) -> None:
                 web.methods.append(self.command)
                 web.asked.append((self.path, dict(self.headers)))
-                if self.path in web.moved:
+                parts = urlsplit(self.path)
+                if parts.path in web.made:
+                    asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                    body = web.made[parts.path](asked)
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                elif self.path in web.moved:
                     self.send_response(302)
                     self.send_header("Location", web.moved[self.path])
                     self.end_headers()
                 elif self.path not in web.files:
                     self.send_error(404)
-                elif self.headers.get("If-None-Match") == '"v1"':
+                elif self.headers.get("If-None-Match") == web.tags.get(self.path, '"v1"'):
                     self.send_response(304)
                     self.end_headers()
                 else:
