@@ -18,7 +18,7 @@ from engine.types.identity import INDICATORS, OBSERVABLES
 
 Item = dict[str, Any]
 
-# STIX 2.1 §6 against 2.0 part 4: what changed its name.
+# STIX 2.1 §6 against 2.0 part 4: what changed its name, and the algorithm of §10.7 that did.
 _RENAMED = {
     "directory": {"created": "ctime", "modified": "mtime", "accessed": "atime"},
     "file": {"created": "ctime", "modified": "mtime", "accessed": "atime"},
@@ -26,6 +26,7 @@ _RENAMED = {
     "user-account": {"password_last_changed": "credential_last_changed"},
     "windows-registry-key": {"modified": "modified_time"},
 }
+_ALGORITHMS = {"ssdeep": "SSDEEP"}
 _HASHES = ("MD5", "SHA-1", "SHA-256", "SHA-512")
 _SELECTED = re.compile(r"objects\.([^.]+)(?:\.(.+))?")
 
@@ -94,6 +95,8 @@ class _Opened:
                 found[name] = self.id(inner)
             elif name.endswith("_refs") and isinstance(inner, list):
                 found[name] = [self.id(x) if isinstance(x, str) and x in self.inside else x for x in inner]
+            elif name == "hashes" and isinstance(inner, dict):
+                found[name] = {_ALGORITHMS.get(k, k): v for k, v in inner.items()}
             elif isinstance(inner, dict):
                 found[name] = self._referring(inner)
             elif isinstance(inner, list):

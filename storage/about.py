@@ -10,11 +10,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from engine.types.vocabularies.tlp import MARKINGS
+from engine.types.vocabularies.tlp import EXTENSION, MARKINGS
 from storage import records
-
-# The OASIS extension definition of TLP 2.0.
-_TLP_2 = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ def meaning(name: str | None, definition: str | None, text: str | None) -> str:
     """What a marking definition says: its TLP, of 1.0 or 2.0, its statement, or its name."""
     whole = whole_of({"object": text})
     given = whole.get("definition") or whole_of({"object": definition})
-    extension = (whole.get("extensions") or {}).get(_TLP_2)
+    extension = (whole.get("extensions") or {}).get(EXTENSION)
     for place, key in ((extension, "tlp_2_0"), (given, "tlp")):
         if isinstance(place, dict) and place.get(key):
             colour = str(place[key]).upper()

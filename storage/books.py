@@ -134,7 +134,7 @@ class RunBooks:
                 )
         kept = self._keep(cursor, arrivals)
         if not self.dry:
-            written = dict.fromkeys(a.branch.branch.target.name for a in arrivals)
+            written = dict.fromkeys(a.branch.branch.target.name for a in arrivals if a.branch.rows)
             waiting.note(cursor, self.run, (self.run << RUN_BITS) + batch.position, written)
             if self.whole:
                 presence.meet(cursor, self.run, arrivals)

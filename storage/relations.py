@@ -15,6 +15,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from engine.model import FieldType, TargetModel
+from engine.observed import opened
 from engine.scan import identifier
 from storage import filters, records
 
@@ -23,17 +24,8 @@ _NOT_A_WAY = ("object_marking_refs",)
 # Values of these kinds are shared by records that have nothing to do with each other.
 _TOO_COMMON = ("asn", "cwe", "port", "country")
 _NAMED_BY = (
-    "name",
-    "value",
-    "cve",
-    "title",
-    "abstract",
-    "hostname",
-    "email",
-    "relationship_type",
-    "content",
-    "id",
-)
+    "name", "value", "cve", "title", "abstract", "hostname", "email", "relationship_type", "content", "id",
+)  # fmt: skip
 # Of each way so many are looked at; how many there are is counted all the same.
 _EACH = 500
 
@@ -122,6 +114,8 @@ def relations(
         _relationships(cursor, columns, own, found)
         _named_here(target, row, whole, found)
         _named_there(cursor, kept, columns, target.name, own, found)
+        _written_there(cursor, columns, own, found)
+        _observed(cursor, columns, row, own, found)
     if whole.get("row") in ("attribute", "event", "object", "proposal", "event-report") and whole.get("uuid"):
         _misp(cursor, columns, target.name, whole, found)
     _same_value(cursor, kept, columns, target, row, found)
@@ -161,9 +155,54 @@ def _relationships(
 
 def _named_here(target: TargetModel, row: dict[str, Any], whole: dict[str, Any], found: _Found) -> None:
     for name, value in _references({**whole, **{k: v for k, v in row.items() if v not in (None, [])}}):
-        label = name.removesuffix("s").removesuffix("_ref").replace("_", " ")
         for other in value:
-            found.add(Relation(label, "out", other))
+            found.add(Relation(_label(name), "out", other))
+    for each in opened(whole):
+        found.add(Relation("object", "out", each["id"]))
+
+
+def _written_there(
+    cursor: DuckDBPyConnection, columns: Mapping[str, list[str]], own: str, found: _Found
+) -> None:
+    """Objects whose models have no fields for what they name: observables, and those of types of their own."""
+    for name in ("observable", "stix-object"):
+        if "object" not in columns.get(name, ()):
+            continue
+        for key, ref, text in cursor.execute(
+            f"SELECT printf('%016x', _kh), id, object FROM store.records.{identifier(name)} "
+            f"WHERE contains(object::VARCHAR, ?) AND id <> ? LIMIT {_EACH}",
+            [own, own],
+        ).fetchall():
+            whole = _object({"object": text})
+            ends = whole.get("source_ref"), whole.get("target_ref")
+            for label, others in _references(whole):
+                if own not in others:
+                    continue
+                found.add(Relation(_label(label), "in", ref, name, key))
+                # A relationship of a type of its own leads on to its other end.
+                if label in ("source_ref", "target_ref") and all(isinstance(end, str) for end in ends):
+                    way, other = ("out", ends[1]) if label == "source_ref" else ("in", ends[0])
+                    said = str(whole.get("relationship_type") or whole.get("type"))
+                    found.add(Relation(said, way, str(other), via=key))
+
+
+def _label(name: str) -> str:
+    return name.removesuffix("s").removesuffix("_ref").replace("_", " ")
+
+
+def _observed(
+    cursor: DuckDBPyConnection, columns: Mapping[str, list[str]], row: dict[str, Any], own: str, found: _Found
+) -> None:
+    """Observed data of STIX 2.0 in which an observable stands, which it names by no id."""
+    if not row.get("value_type") or not row.get("value") or "object" not in columns.get("observed-data", ()):
+        return
+    for key, ref, text in cursor.execute(
+        "SELECT printf('%016x', _kh), id, object FROM store.records.\"observed-data\" "
+        f"WHERE contains(object::VARCHAR, ?) LIMIT {_EACH}",
+        [json.dumps(row["value"], ensure_ascii=False)[1:-1]],
+    ).fetchall():
+        if any(each["id"] == own for each in opened(_object({"object": text}))):
+            found.add(Relation("object", "in", ref, "observed-data", key))
 
 
 def _references(values: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -190,7 +229,7 @@ def _named_there(
                 continue
             many = model.field(column).type is FieldType.TEXTS
             holds = f"list_contains({identifier(column)}, ?)" if many else f"{identifier(column)} = ?"
-            label = column.removesuffix("s").removesuffix("_ref").replace("_", " ")
+            label = _label(column)
             rows = cursor.execute(
                 f"SELECT printf('%016x', _kh), id, count(*) OVER () FROM store.records.{identifier(name)} "
                 f"WHERE {holds} LIMIT {_EACH}",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from engine.scan import identifier, literal
-from engine.types.vocabularies.tlp import MARKINGS
+from engine.types.vocabularies.tlp import EXTENSION, MARKINGS
 from storage import records
 from storage.records import RUN_BITS
 
@@ -55,7 +55,8 @@ def _park(cursor: DuckDBPyConnection, target: str, which: str, refs: str = "true
     named = _named(cursor, target)
     if not named:
         return
-    known = ", ".join(literal(marking) for marking in MARKINGS)
+    # The standard defines these, so nobody sends them.
+    known = ", ".join(map(literal, (*MARKINGS, EXTENSION)))
     cursor.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE naming AS

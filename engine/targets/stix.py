@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from engine.model import FieldMapping, FieldType, Mapping, Step, TargetModel
 from engine.targets.indicator import INDICATOR
 from engine.targets.objects import OBJECTS
-from engine.types.vocabularies.tlp import MARKINGS
+from engine.types.vocabularies.tlp import EXTENSION, MARKINGS
 
 # STIX 2.1 §6: cyber observables, top-level objects since 2.1.
 OBSERVABLE_TYPES = (
@@ -74,8 +74,13 @@ def _special(model: str) -> Iterator[FieldMapping]:
             "external_id", "external_references", Step(step="json_path", options={"path": "$[0].external_id"})
         )
     elif model == "marking-definition":
+        # TLP 2.0 is said in an extension, TLP 1.0 in the definition, and either by the ids the standards give.
         tlp = Step(step="map", options={"vocabulary": "tlp", "otherwise": "null"})
-        yield _take("tlp", "id", tlp)
+        said = ", ".join(
+            f"CASE WHEN json_valid({name}) THEN json_extract_string({name}, '{path}') END"
+            for name, path in (("extensions", f'$."{EXTENSION}".tlp_2_0'), ("definition", "$.tlp"))
+        )
+        yield FieldMapping(field="tlp", sql=f"coalesce({said}, id)", steps=(tlp,))
     elif model == "observable":
         hashes = " ".join(f"WHEN {sql} IS NOT NULL THEN {sql}" for _, sql in _HASHES)
         kinds = " ".join(f"WHEN {sql} IS NOT NULL THEN '{kind}'" for kind, sql in _HASHES)

@@ -51,6 +51,7 @@ _HASHES = {
 }
 _KINDS = (*_OBSERVABLE, *_HASHES, "filename", "asn", "mutex", "registry-key")
 _TLP = {name: marking for marking, name in reversed(MARKINGS.items())}
+_STRICT = {name: place for place, name in enumerate(("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"))}
 _NEEDS = {
     "report": ("name", "published", "object_refs"), "grouping": ("context", "object_refs"), "note": ("content", "object_refs"),
     "opinion": ("opinion", "object_refs"), "relationship": ("relationship_type", "source_ref", "target_ref"),
@@ -128,9 +129,24 @@ def object_of(target: TargetModel, row: dict[str, Any]) -> bytes | None:
     if isinstance(text, str):
         came = embedded(text)
         if isinstance(came, dict) and came.get("id") == row["id"] and came.get("type"):
+            refs = _marked(came.get("object_marking_refs"), row)
+            if refs != (came.get("object_marking_refs") or []):
+                return orjson.dumps({**came, "object_marking_refs": refs})
             return text.replace("\n", " ").encode() if "\n" in text else text.encode()
     made = _made(target, row)
     return None if made is None else orjson.dumps(made, default=str)
+
+
+def _marked(came: Any, row: dict[str, Any]) -> list[str]:
+    """An object's markings: those it came with and those of its record, and no TLP below the record's."""
+    given = [ref for ref in came if isinstance(ref, str)] if isinstance(came, list) else []
+    refs = list(dict.fromkeys([*given, *(row.get("object_marking_refs") or ())]))
+    # Of a marking definition the field says what it means, not how it is marked.
+    own = str(row.get("id", "")).startswith("marking-definition--")
+    least = -1 if own else _STRICT.get(row.get("tlp") or "", -1)
+    if least <= max((_STRICT[MARKINGS[ref]] for ref in refs if ref in MARKINGS), default=-1):
+        return refs
+    return [*(ref for ref in refs if ref not in MARKINGS), _TLP[row["tlp"]]]
 
 
 def _made(target: TargetModel, row: dict[str, Any]) -> dict[str, Any] | None:
@@ -155,8 +171,8 @@ def _made(target: TargetModel, row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if target.name == "vulnerability":
         _vulnerability(made, row)
-    if row.get("tlp") in _TLP:
-        made["object_marking_refs"] = sorted({*made.get("object_marking_refs", []), _TLP[row["tlp"]]})
+    if refs := _marked(None, row):
+        made["object_marking_refs"] = refs
     if target.name != "indicator" and any(made.get(name) in (None, "", []) for name in _needs(target)):
         return None
     return made
@@ -272,4 +288,5 @@ def _observable(row: dict[str, Any]) -> dict[str, Any] | None:
         "spec_version": "2.1",
         "id": f"{type_}--{uuid.uuid5(OBSERVABLES, contributing)}",
         **body,
+        **({"object_marking_refs": refs} if (refs := _marked(None, row)) else {}),
     }

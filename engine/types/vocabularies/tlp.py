@@ -21,6 +21,9 @@ MARKINGS: dict[str, str] = {
     "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed": "RED",
 }
 
+# The OASIS extension definition by which a marking definition says its TLP 2.0.
+EXTENSION = "extension-definition--60a3c5c5-0d10-413e-aab3-9e08dde9e88d"
+
 _NAMES = {
     "CLEAR": ("clear", "white"),
     "GREEN": ("green",),
