@@ -27,6 +27,7 @@ _ATTRIBUTE = (
     "object_relation",
 )  # fmt: skip
 _OBJECT = ("name", "meta-category", "template_uuid", "template_version", "description", "comment", "deleted")
+_REPORT = ("name", "content", "deleted")
 _SHOWN = 300
 
 Item = dict[str, Any]
@@ -49,7 +50,7 @@ def push(web: Web, home: str, outgoing: Mapping[str, Any]) -> Delivered:
     whole = [id for ids in records.values() for id in ids]
     try:
         made, unfit = _made(event)
-    except PyMISPError as error:
+    except (PyMISPError, ValueError, TypeError) as error:
         return Delivered(0, _refused(whole, f"MISP has no such event: {_brief(str(error), web)}"))
     odd = [
         refused for one, why in unfit.items() for refused in _refused(records.pop(one, []), _brief(why, web))
@@ -86,7 +87,7 @@ def _made(event: Item) -> tuple[Item, dict[str, str]]:
     for attribute in attributes:
         try:
             known.add_attribute(**attribute)
-        except PyMISPError as error:
+        except (PyMISPError, ValueError, TypeError) as error:
             unfit[str(attribute.get("uuid"))] = str(error)
     made: Item = orjson.loads(known.to_json())
     made |= {"published": False, **circle_of(event, OWN).fields()}
@@ -133,8 +134,8 @@ def _change(made: Item, there: Item) -> Item | None:
         if own is None or inner or fresh or _differs(thing, own, _OBJECT, limits):
             sent = {key: value for key, value in thing.items() if key != "timestamp"}
             change["Object"].append({**sent, **limits, "Attribute": inner, "ObjectReference": fresh})
-    reports = {str(r.get("uuid")) for r in there.get("EventReport") or ()}
-    change["EventReport"] = [r for r in made.get("EventReport", ()) if str(r.get("uuid")) not in reports]
+    reports = {str(r.get("uuid")): r for r in there.get("EventReport") or ()}
+    change["EventReport"] = _changed(made.get("EventReport", ()), reports, _REPORT)
     if differs:
         change["Tag"] = made.get("Tag", [])
     full = {key: value for key, value in change.items() if value not in ([], None)}
@@ -189,23 +190,22 @@ def _attributes(event: Item) -> Iterable[Item]:
         yield from thing.get("Attribute") or ()
 
 
+def _held(event: Item) -> set[str]:
+    """The uuids of all that an event holds."""
+    things = [*_attributes(event), *(event.get("Object") or ()), *(event.get("EventReport") or ())]
+    return {str(thing.get("uuid")) for thing in things}
+
+
 def _balanced(web: Web, home: str, uuid: str, records: dict[str, list[str]], answer: Item) -> Delivered:
     """Which records are there now: an instance may take an event and leave out some of what it holds."""
     event = answer.get("Event")
     if not isinstance(event, dict) or "Attribute" not in event:
         event = _there(web, home, uuid) or {}
-    kept = {
-        uuid,
-        *(str(a.get("uuid")) for a in _attributes(event)),
-        *(str(o.get("uuid")) for o in event.get("Object") or ()),
-    }
-    if left := [one for one in records if one not in kept]:
+    kept = {uuid, *_held(event)}
+    if any(one not in kept for one in records):
         # The answer to an edit may show only a part: what counts is what is there.
-        again = _there(web, home, uuid) or {}
-        kept |= {str(a.get("uuid")) for a in _attributes(again)} | {
-            str(o.get("uuid")) for o in again.get("Object") or ()
-        }
-        left = [one for one in left if one not in kept]
+        kept |= _held(_there(web, home, uuid) or {})
+    left = [one for one in records if one not in kept]
     why = _errors(answer, web) or "The instance took the event without it."
     sent = sum(len(ids) for one, ids in records.items() if one in kept)
     return Delivered(sent, tuple(refused for one in left for refused in _refused(records[one], why)))

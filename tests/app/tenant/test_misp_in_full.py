@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from engine.targets import TARGETS
 from engine.types.distribution import INHERIT, OWN, Circle, circle_of, narrower
 from storage import explorer
 from storage.filters import Filter
+from tests.connectors.misp_instance import KEY, Instance
 
 KEPT = (
     "type",
@@ -187,3 +189,32 @@ def test_what_is_exported_as_one_event_says_who_could_see_each_attribute(
     assert [by_value[f"{n}.example"]["distribution"] for n in range(4)] == ["3", "0", "4", "0"]
     assert by_value["2.example"]["SharingGroup"] == group
     assert by_value["0.example"]["Tag"] == [{"name": "type:OSINT"}]
+
+
+def test_records_are_published_to_an_instance_into_their_events_and_a_second_time_changes_nothing(
+    client: Client, desk: Desk, tmp_path: Path
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    attribute = {"uuid": "00000001-0000-4000-8000-000000000000", "type": "filename|md5", "to_ids": True}
+    attribute |= {"category": "Payload delivery", "value": "a.exe|" + "ab" * 16, "timestamp": "1700000000"}
+    event = {"uuid": "99999999-0000-4000-8000-000000000000", "info": "From MISP", "distribution": "1"}
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps({"Event": {**event, "Attribute": [attribute]}}))
+    client.ingest(path, wait=60)
+    feed = tmp_path / "feed.csv"
+    feed.write_text("indicator,source\n203.0.113.7,A feed\n203.0.113.8,A feed\n")
+    client.ingest(feed, wait=60)
+    with closing(Instance()) as instance:
+        config = {"url": instance.url, "key": KEY}
+        made = client.create_publication(name="Partner", connector="misp", config=config, target="indicator")
+        for how in ({}, {"anew": True}):
+            id = made.publication.id
+            found = client.delivery(id, client.deliver(id, **how).delivery, wait=60)
+            # The parts of a composite are two records, and one attribute there.
+            assert (found.state, found.taken, found.sent, found.refused) == ("finished", 4, 4, 0)
+        there = {each["info"]: each for each in instance.events.values()}
+        assert set(there) == {"From MISP", "Partner"}
+        assert {each["distribution"] for each in there.values()} == {"1", "0"}
+        assert [a["value"] for a in there["From MISP"]["Attribute"]] == [attribute["value"]]
+        assert {a["value"] for a in there["Partner"]["Attribute"]} == {"203.0.113.7", "203.0.113.8"}
+        assert instance.edits == []
