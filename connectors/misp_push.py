@@ -80,8 +80,13 @@ def _made(event: Item) -> tuple[Item, dict[str, str]]:
     PyMISP knows MISP's types, categories and forms. Nobody sees more by our sending it: it is not published, and
     what its instance keeps to itself stays.
     """
-    known, unfit = MISPEvent(), dict[str, str]()
     whole: Item = orjson.loads(orjson.dumps(event))
+    # Circles are put on afterwards: PyMISP takes a sharing group by the id it has at one instance only.
+    circles = {str(thing.get("uuid")): circle_of(thing, INHERIT).fields() for thing in _things(whole)}
+    for thing in (whole, *_things(whole)):
+        for name in ("distribution", "sharing_group_id", "SharingGroup"):
+            thing.pop(name, None)
+    known, unfit = MISPEvent(), dict[str, str]()
     attributes = whole.pop("Attribute", ())
     known.from_dict(**whole)
     for attribute in attributes:
@@ -91,12 +96,17 @@ def _made(event: Item) -> tuple[Item, dict[str, str]]:
             unfit[str(attribute.get("uuid"))] = str(error)
     made: Item = orjson.loads(known.to_json())
     made |= {"published": False, **circle_of(event, OWN).fields()}
-    for thing in (made, *made.get("Object", ())):
-        for one in (thing, *thing.get("Attribute", ())):
-            one["Tag"] = [tag for tag in one.get("Tag", ()) if not tag.get("local")]
-            if one is not made:
-                one |= circle_of(one, INHERIT).fields()
+    for thing in (made, *_things(made)):
+        if thing is not made:
+            thing |= circles.get(str(thing.get("uuid")), {"distribution": str(OWN)})
+        if "Tag" in thing:
+            thing["Tag"] = [tag for tag in thing["Tag"] if not tag.get("local")]
     return made, unfit
+
+
+def _things(event: Item) -> list[Item]:
+    """All that an event holds, objects with what is in them."""
+    return [*_attributes(event), *(event.get("Object") or ()), *(event.get("EventReport") or ())]
 
 
 def _there(web: Web, home: str, uuid: str) -> Item | None:
@@ -192,8 +202,7 @@ def _attributes(event: Item) -> Iterable[Item]:
 
 def _held(event: Item) -> set[str]:
     """The uuids of all that an event holds."""
-    things = [*_attributes(event), *(event.get("Object") or ()), *(event.get("EventReport") or ())]
-    return {str(thing.get("uuid")) for thing in things}
+    return {str(thing.get("uuid")) for thing in _things(event)}
 
 
 def _balanced(web: Web, home: str, uuid: str, records: dict[str, list[str]], answer: Item) -> Delivered:

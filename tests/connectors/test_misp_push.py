@@ -6,13 +6,19 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
+import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from connectors.misp import Config, write
+from connectors.misp_push import push as push_one
 from connectors.registry import Reach
-from connectors.web import Turned
+from connectors.web import Fetched, Turned
 from engine.ports import Delivered, Outgoing
 from engine.targets import TARGETS
+from engine.types.distribution import INHERIT, OWN, Circle, circle_of, narrower
 from tests.connectors.misp_instance import KEY, NOW, Instance
 
 EVENT = "00000000-3333-4333-8333-333333333333"
@@ -154,3 +160,63 @@ def test_a_record_without_a_form_is_refused_with_the_reason(instance: Instance) 
     outgoing = Outgoing(TARGETS["malware"], ("id",), events=lambda: iter([told]))
     [part] = write(Config(url=instance.url, key=KEY), outgoing, Reach(("127.0.0.1",)))
     assert (part.sent, part.refused[0].why) == (0, "It has no form in MISP.")
+
+
+class Straight:
+    """The way to an instance without a network between, for as many tries as a property wants."""
+
+    headers: dict[str, str] = {}
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    def fetch(self, url: str, headers: Any, content: bytes | None = None, *, most: int) -> Fetched:
+        status, value = self.instance.answer(
+            url.removeprefix("x:"), orjson.loads(content) if content else None
+        )
+        return Fetched(status, httpx.Headers(), orjson.dumps(value), url)
+
+
+LEVELS = some.sampled_from(["0", "1", "2", "3", "4", "5", None])
+
+
+def circled(thing: dict[str, Any], level: str | None) -> dict[str, Any]:
+    plain = {key: value for key, value in thing.items() if key != "distribution"}
+    return plain | (
+        {} if level is None else {"distribution": level, **({"SharingGroup": GROUP} if level == "4" else {})}
+    )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    some.lists(
+        some.tuples(LEVELS.filter(lambda level: level != "5"), LEVELS, some.text(max_size=3)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_however_often_it_is_pushed_an_attribute_is_never_seen_by_more_than_each_time_allows(
+    quiet: Instance, rounds: list[tuple[str | None, str | None, str]]
+) -> None:
+    quiet.events.clear()
+    allowed = Circle(INHERIT)
+    for around, own, comment in rounds:
+        ours = circled(event(circled(attribute(1, comment=comment), own)), around)
+        allowed = narrower(allowed, narrower(circle_of(ours, OWN), circle_of(ours["Attribute"][0], INHERIT)))
+        part = push_one(
+            Straight(quiet), "x:", {"Event": ours, "records": {attribute(1)["uuid"]: ["indicator--1"]}}
+        )  # type: ignore[arg-type]
+        assert part.sent == 1
+        there = quiet.events[EVENT]
+        now = narrower(circle_of(there, OWN), circle_of(there["Attribute"][0], INHERIT))
+        assert narrower(allowed, now) == now
+        before = copy.deepcopy(there)
+        push_one(Straight(quiet), "x:", {"Event": ours, "records": {}})  # type: ignore[arg-type]
+        assert quiet.events[EVENT] == before
+
+
+@pytest.fixture(scope="module")
+def quiet() -> Iterator[Instance]:
+    made = Instance()
+    yield made
+    made.close()
