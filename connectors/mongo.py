@@ -113,7 +113,9 @@ def read(
                     yield Payload(name, _stream(_batched(documents), config), reached, _NDJSON)
                 return
             for number, (condition, after) in enumerate(_slices(collection, config, since), 1):
-                name = f"{config.collection}{f'-{number}' if after is not None else ''}.ndjson"
+                # The slices of a whole read are one collection, whichever of them a document stands in.
+                part = f"-{number}" if after is not None and config.cursor else ""
+                name = f"{config.collection}{part}.ndjson"
                 order = config.cursor or "_id"
                 yield Payload(name, _lines(collection, config, condition, order), after, _NDJSON)
         except PyMongoError as error:

@@ -77,7 +77,9 @@ def read(
         try:
             relation = _relation(connection, config)
             for number, (condition, after) in enumerate(_slices(connection, config, relation, since), 1):
-                name = f"{config.table or 'query'}{f'-{number}' if after is not None else ''}.csv"
+                # The slices of a whole read are one table, whichever of them a row stands in.
+                part = f"-{number}" if after is not None and config.cursor else ""
+                name = f"{config.table or 'query'}{part}.csv"
                 stream = _rows(connection, config, relation, condition)
                 yield Payload(name, stream, after, database.CSV)
                 while stream.read(1 << 20):

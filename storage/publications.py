@@ -171,4 +171,4 @@ def refusals(cursor: DuckDBPyConnection, delivery: int, limit: int) -> list[Refu
 
 def _read(cursor: DuckDBPyConnection, condition: str, values: list[Any]) -> list[Delivery]:
     rows = cursor.execute(f"SELECT * FROM store.spire.deliveries WHERE {condition}", values).fetchall()
-    return [Delivery(*row[:13], error=json.loads(row[13]) if row[13] else None) for row in rows]
+    return [Delivery(*[*row[:-1], json.loads(row[-1]) if row[-1] else None]) for row in rows]

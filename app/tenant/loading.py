@@ -233,7 +233,7 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     plan = plan_of(desk, loading, guard)
     books = RunBooks(
         desk.store, number, loading.id, plan, read_by(plan, shape, drifting, guard), now=desk.now,
-        whole=is_whole(read), cursors=intake.cursor, columns=[f.name for f in shape.fields],
+        whole=is_whole(read, runs.cursor_before(desk.store.cursor(), loading.id, number)), cursors=intake.cursor, columns=[f.name for f in shape.fields],
     )  # fmt: skip
     try:
         run(
@@ -281,10 +281,17 @@ class RunRuleBroken(Stop):
 
 # Of these each payload is a whole document; a page of an interface is none.
 _DOCUMENTS = ("upload", "paste", "url", "folder", "sample", "s3", "sftp", "web_folder")
+_TABLES = ("postgres", "mysql", "mongo")
 
 
-def is_whole(read: Source) -> bool:
-    """Whether each payload of a source holds all there is, so that what it no longer holds is gone from it."""
+def is_whole(read: Source, since: Cursor | None) -> bool:
+    """Whether a run that begins there reads all there is, so that what it does not meet is gone from the source.
+
+    A table is read whole where nothing is followed, and where no run before left off in the middle of it.
+    """
+    if read.connector in _TABLES:
+        followed = read.config.get("cursor") or read.config.get("changes")
+        return not followed and (since is None or "key" not in since or "complete" in since)
     return read.connector in _DOCUMENTS and bool(shape_of(read).options.get("complete"))
 
 

@@ -68,3 +68,38 @@ def test_tables_are_browsed_with_nothing_chosen_yet(client: Client, desk: Desk, 
     assert "wrong-one" not in str(refused.value)
     with pytest.raises(SpireError):
         client.browse_connection("taxii", {})
+
+
+def test_a_row_that_a_whole_read_no_longer_meets_is_said_to_be_gone_however_the_read_is_cut(
+    client: Client, desk: Desk, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.database.ROWS", 10)
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    parts = urlsplit(postgres_url)
+    config = {
+        "host": parts.hostname, "port": parts.port, "database": "postgres", "username": parts.username,
+        "password": parts.password, "tls": "disable", "table": "whole.blocklist",
+    }  # fmt: skip
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as database:
+        database.execute(
+            """DROP SCHEMA IF EXISTS whole CASCADE; CREATE SCHEMA whole;
+            CREATE TABLE whole.blocklist (id int PRIMARY KEY, indicator text);
+            INSERT INTO whole.blocklist SELECT i, '203.0.113.' || i FROM generate_series(1, 35) i"""
+        )
+        made = client.create_source(connector="postgres", config=config, name="Whole")
+        [suggested, *_] = client.suggest(made.source.id, "indicator").suggestions
+        saved = client.create_pipeline(name="Whole", source=made.source.id, mappings=[suggested.mapping])
+        first = client.wait_run(client.start_run(saved.pipeline.id).run)
+        assert (first.ledger.read, first.ledger.inserted) == (35, 35)
+
+        # One is gone, and every row behind it moves to another place in the read.
+        database.execute("DELETE FROM whole.blocklist WHERE id = 7")
+        again = client.wait_run(client.start_run(saved.pipeline.id).run)
+        assert (again.ledger.read, again.ledger.unchanged) == (34, 34)
+        told = {
+            c["kind"]: c["count"]
+            for c in client.request("GET", f"/runs/{again.run}/changes").json()["changes"]
+        }
+        assert told["gone"] == 1
+        assert client.records("indicator").total == 35
+        database.execute("DROP SCHEMA whole CASCADE")
