@@ -5,7 +5,6 @@ A place is `host:port`. A credential is bound to places, or to hosts at any port
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from urllib.parse import urlsplit
@@ -14,8 +13,6 @@ from pydantic import BaseModel, SecretStr
 
 from engine.errors import Stop
 
-# A connector that always goes to hosts of its own, whatever its configuration says.
-_FIXED = re.compile(r"connector:[a-z][a-z0-9_]*")
 _PORTS = {"http": 80, "https": 443, "sftp": 22, "ssh": 22, "ftps": 990, "amqps": 5671, "rediss": 6379}
 
 
@@ -63,8 +60,6 @@ def place(host: str, port: int) -> str:
 def written(text: str) -> str:
     """A host as a person writes it, in the form it is compared in; ValueError says what is wrong."""
     given = text.strip()
-    if _FIXED.fullmatch(given):
-        return given
     if "://" in given:
         found = next(_of_address(given), "")
         if not found:

@@ -57,14 +57,11 @@ class Connector:
         return tuple(n for n, f in fields if SecretStr in (f.annotation, *get_args(f.annotation)))
 
     def hosts(self, config: BaseModel) -> tuple[str, ...]:
-        """The places this configuration sends secrets to: what the module's `hosts` says, else all it names.
-
-        Where it names none, the places are fixed in the connector, and stand as the connector's own name.
-        """
+        """The places this configuration sends secrets to: what the module's `hosts` says, else all it names."""
         said: Callable[[Any], Iterable[str]] = getattr(
             sys.modules[self.config.__module__], "hosts", credential_hosts.named
         )
-        return tuple(said(config)) or (f"connector:{self.name}",)
+        return tuple(said(config))
 
     def check(self, config: BaseModel, reach: Reach) -> Iterator[Stage]:
         """Try the connection, stage by stage; what fails says what to do."""

@@ -17,7 +17,7 @@ from app.tenant.caller import Caller
 from app.tenant.credential_places import value_of
 from app.tenant.desk import Desk
 from connectors import CONNECTORS, NotConfigured, check, hosts_of, payloads_of
-from connectors.credential_hosts import demand
+from connectors.credential_hosts import NotBound, demand
 from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor, Payload, Stage
@@ -122,18 +122,18 @@ def given(desk: Desk, read: Source, by: str, instead: Instead | None = None) -> 
     )
     bound = None
     if secrets:
-        places = hosts_of(filled)
+        places = _places(filled, secrets)
+        if not places:
+            raise NotBound(f"{read.connector} names no host.", action="This connector takes no credentials.")
         used = {credential.id: credential for credential, _ in values.values()}
         for credential in used.values():
             _demand_all(desk, credential, places, read, by)
         _note_use(desk, used.values(), plain, places, read, by)
-        # Where a connector's hosts are fixed in it, there is nothing that a configuration could change.
-        bound = None if places[0].startswith("connector:") else places
+        bound = places
     try:
         yield Ready(filled, bound, secrets)
     except SpireError as error:
-        error.where, error.action = cleared(error.where, secrets), cleared(error.action, secrets)
-        error.args = (error.where,)
+        _clear(error, secrets)
         if secrets:
             _note_failure(desk, read, by, chosen, error.title)
         raise
@@ -145,6 +145,20 @@ def cleared(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= LEAST_CLEARED:
             text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
     return text
+
+
+def _clear(error: SpireError, secrets: Iterable[str]) -> None:
+    error.where, error.action = cleared(error.where, secrets), cleared(error.action, secrets)
+    error.args = (error.where,)
+
+
+def _places(filled: Source, secrets: Iterable[str]) -> tuple[str, ...]:
+    """Where the secrets go. What a configuration is refused for may repeat one."""
+    try:
+        return hosts_of(filled)
+    except SpireError as error:
+        _clear(error, secrets)
+        raise
 
 
 def _value(desk: Desk, read: Source, id: str, by: str, instead: Instead) -> tuple[Credential, str]:
