@@ -132,6 +132,26 @@ _ADVICE = {
 }
 
 
+def cursor_told(config: Config, cursor: Cursor) -> str:
+    """Where a cursor stands, in words."""
+    through = _day(cursor.get("through"))
+    if through is None:
+        return f"No whole window of property {cursor.get('property')} has been read yet."
+    again = f"the next run reads the last {config.late_days} of them again" if config.late_days > 1 else ""
+    again = again or "the next run reads the last of them again"
+    return f"All days of property {cursor.get('property')} up to {through}; {again}."
+
+
+def cursor_doubt(config: Config, cursor: Cursor) -> str:
+    """Why a cursor can't be one of this source; empty where it can."""
+    if cursor.get("property") != config.property:
+        return f"it is of property {cursor.get('property')}, and the source reads {config.property}"
+    through = _day(cursor.get("through"))
+    if "through" in cursor and through is None:
+        return "through is no day"
+    return "its day has not ended yet" if through and through > _yesterday() else ""
+
+
 def browse(given: Mapping[str, Any], reach: Reach) -> list[Place]:
     """The dimensions and the metrics of the property, the customer's own among them."""
     known = SigningIn.model_validate({name: given[name] for name in SigningIn.model_fields if name in given})

@@ -21,7 +21,7 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import Resolve, resolve
-from connectors.door import Door
+from connectors.door import Door, once
 from connectors.registry import Reach
 from connectors.signing import BrokenAnswer, web_address
 from connectors.web import Unreachable, tls
@@ -136,7 +136,7 @@ class Property:
         except (ValueError, KeyError, TypeError):
             raise SignInRefused("Its private key can't be read.", action=_NEW_KEY) from None
         self._signed = _Signed(signer, self.email)
-        self.door = Door(self.config.url, self.reach, tls(self.config.authority, ""), self.resolver)
+        self.door = Door(self.config.url, self.reach, tls(self.config.authority, ""), once(self.resolver))
         options = ClientOptions(api_endpoint=self.config.url, universe_domain="googleapis.com")
         self.client = BetaAnalyticsDataClient(
             credentials=self._signed, transport="rest", client_options=options

@@ -18,7 +18,7 @@ from connectors.addresses import checked
 from connectors.credential_hosts import place
 from connectors.registry import Reach, connector
 from connectors.salesforce_org import NotReadable, Org, SigningIn
-from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk
+from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk, moment_of
 from connectors.web import port_of
 from engine.errors import SpireError
 from engine.ports import Cursor, Held, Payload, Place, Stage
@@ -133,6 +133,23 @@ def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload
     yield from (in_bulk if config.transfer == "bulk" else by_query)(org, wanted, known)
 
 
+def cursor_told(config: Config, cursor: Cursor) -> str:
+    """Where a cursor stands, in words."""
+    if cursor.get("job"):
+        return f"{cursor.get('read', 0):,} records of {cursor.get('object')} in, in the middle of bulk job {cursor['job']}."
+    if not cursor.get("modified"):
+        return f"{cursor.get('object') or 'The query'} gives no position: each run asks for everything."
+    again = f"; the next run reads the {config.overlap:g} seconds before it again" if config.overlap else ""
+    return f"Every change of {cursor.get('object')} up to {cursor['modified']}{again}."
+
+
+def cursor_doubt(config: Config, cursor: Cursor) -> str:
+    """Why a cursor can't be one of this source; empty where it can."""
+    if cursor.get("object") != config.object:
+        return f"it is of {cursor.get('object') or 'no object'}, and the source reads {config.object or 'a query'}"
+    return "modified is no time" if "modified" in cursor and moment_of(cursor["modified"]) is None else ""
+
+
 def browse(given: Mapping[str, Any], reach: Reach) -> list[Place]:
     """The objects that may be read, with about how many records they have; the one that is given first, with its fields."""
     known = SigningIn.model_validate({name: given[name] for name in SigningIn.model_fields if name in given})
@@ -164,6 +181,8 @@ def _wanted(org: Org, config: Config) -> Wanted:
     if not config.object:
         raise NotReadable("No object is chosen.", action="Say which, such as Contact.")
     there = fields_of(org, config.object)
+    if not there:
+        raise NotReadable(f"{config.object} shows this user no field.", action="Let the user see its fields.")
     missing = [name for name in config.fields if "." not in name and name not in there]
     if missing:
         raise NotReadable(

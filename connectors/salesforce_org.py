@@ -19,7 +19,7 @@ from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSession
 
 from connectors.addresses import Resolve, resolve
-from connectors.door import Door
+from connectors.door import Door, once
 from connectors.registry import Reach
 from connectors.signing import BrokenAnswer, json_of, web_address
 from connectors.web import Turned, Unreachable, shown, tls
@@ -128,6 +128,7 @@ class Org:
     client: Salesforce | None = None
 
     def __post_init__(self) -> None:
+        self.resolver = once(self.resolver)
         self._context = tls(self.config.authority, "")
         self.door = Door(self.config.login, self.reach, self._context, self.resolver)
 

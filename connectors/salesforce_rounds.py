@@ -55,7 +55,7 @@ class Wanted:
 
     def soql(self, after: str | None, *, ordered: bool = True, select: str = "") -> str:
         """The query for what changed since a stamp, less the overlap; None means from the beginning."""
-        moment = _time(after)
+        moment = moment_of(after)
         begin = moment - timedelta(seconds=self.overlap) if moment else self.begin
         news = [f"{STAMP} >= {_stamp(begin)}"] if begin and self.follows else []
         conditions = " AND ".join([*([f"({self.where})"] if self.where else []), *news])
@@ -80,7 +80,7 @@ class Mark:
 
     def saw(self, stamps: Iterable[Any]) -> None:
         """Take note of a page's stamps."""
-        for moment in map(_time, stamps):
+        for moment in map(moment_of, stamps):
             stamp = _stamp(moment) if moment else ""
             if stamp and stamp <= (self.begun or ""):
                 self.ordered = self.ordered and stamp >= (self.reached or "")
@@ -98,7 +98,7 @@ class Mark:
 
 def _known(since: Cursor) -> str | None:
     """The stamp a cursor names, as we write stamps."""
-    moment = _time(since.get("modified"))
+    moment = moment_of(since.get("modified"))
     return _stamp(moment) if moment else None
 
 
@@ -108,7 +108,8 @@ def _cursor(wanted: Wanted, modified: str | None, **further: object) -> Cursor:
     return {"object": wanted.object, **at, **further}
 
 
-def _time(told: Any) -> datetime | None:
+def moment_of(told: Any) -> datetime | None:
+    """The time a text tells, in UTC where it names no zone; None where it is none."""
     try:
         found = datetime.fromisoformat(str(told))
     except ValueError:
@@ -205,7 +206,7 @@ def in_bulk(org: Org, wanted: Wanted, since: Cursor) -> Iterator[Payload]:
 
 def _pages(org: Org, wanted: Wanted, since: Cursor, job: str) -> Iterator[Payload]:
     told = _finished(org, job)
-    made, total = _time(told.get("createdDate")), int(told.get("numberRecordsProcessed") or 0)
+    made, total = moment_of(told.get("createdDate")), int(told.get("numberRecordsProcessed") or 0)
     reached = str(since["reached"]) if since.get("reached") else None
     mark = Mark(_known(since), _stamp(made) if made else None, reached)
     locator, count = str(since.get("locator") or ""), int(str(since.get("read") or 0))

@@ -60,7 +60,7 @@ class Analytics:
         authority = trustme.CA()
         self.authority = authority.cert_pem.bytes().decode()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
+        authority.issue_cert("127.0.0.1", "changing.example").configure_cert(context)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
@@ -189,7 +189,7 @@ def _handler(analytics: Analytics) -> type[BaseHTTPRequestHandler]:
             status, headers, said = analytics.trouble(self.command, path) or analytics.answer(
                 self.command, path, token, body
             )
-            data = said if isinstance(said, bytes) else json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else json.dumps(said, ensure_ascii=False).encode()
             self.send_response(status)
             length = headers.get("content-length", str(len(data)))
             told = {"content-type": "application/json; charset=UTF-8", **headers, "content-length": length}

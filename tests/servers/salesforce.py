@@ -89,7 +89,7 @@ class Salesforce:
         authority = trustme.CA()
         self.authority = authority.cert_pem.bytes().decode()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
+        authority.issue_cert("127.0.0.1", "changing.example").configure_cert(context)
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.server.daemon_threads = True
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
@@ -118,13 +118,14 @@ class Salesforce:
 
     # ── signing in ───────────────────────────────────────────────────────────────────────────────────
 
-    def token(self, form: dict[str, str]) -> Reply:
-        """The token endpoint: RFC 7523 and RFC 6749 §6, as Salesforce answers them."""
+    def token(self, form: dict[str, str], host: str) -> Reply:
+        """The token endpoint: RFC 7523 and RFC 6749 §6, as Salesforce answers them at a domain of one's own."""
+        here = f"https://{host}"
         self.sign_ins.append(form)
         if form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer":
             try:
                 claims = jwt.decode(
-                    form.get("assertion", ""), self.public_key, algorithms=["RS256"], audience=self.url
+                    form.get("assertion", ""), self.public_key, algorithms=["RS256"], audience=here
                 )
             except jwt.ExpiredSignatureError:
                 return _grant("expired authorization code")
@@ -156,8 +157,8 @@ class Salesforce:
         token = f"00D!{secrets.token_urlsafe(20)}"
         self.sessions.add(token)
         rotated = {"refresh_token": "another-one"} if self.rotates else {}
-        answer = {"access_token": token, "instance_url": self.url, "token_type": "Bearer", "scope": "api"}
-        return 200, {}, {**answer, "id": f"{self.url}/id/00D/005", **rotated}
+        answer = {"access_token": token, "instance_url": here, "token_type": "Bearer", "scope": "api"}
+        return 200, {}, {**answer, "id": f"{here}/id/00D/005", **rotated}
 
     # ── the API ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -207,7 +208,7 @@ class Salesforce:
 
     def _fields(self, name: str) -> dict[str, str]:
         kinds = {"Id": "id", "SystemModstamp": "datetime", "IsDeleted": "boolean"}
-        seen = dict.fromkeys(key for record in self.objects[name] for key in record)
+        seen = dict.fromkeys(key for record in self.objects[name] or [kinds] for key in record)
         return {key: self.types.get(name, {}).get(key, kinds.get(key, "string")) for key in seen}
 
     def _select(self, soql: str, everything: bool) -> tuple[str, list[str], list[tuple[Any, ...]]] | Reply:
@@ -323,14 +324,14 @@ def _handler(org: Salesforce) -> type[BaseHTTPRequestHandler]:
             org.asked.append((self.command, unquote(self.path)))
             if parts.path == "/services/oauth2/token":
                 status, headers, said = org.trouble("POST", parts.path) or org.token(
-                    dict(parse_qsl(body.decode()))
+                    dict(parse_qsl(body.decode())), self.headers["host"]
                 )
             else:
                 told = {name.lower(): value for name, value in self.headers.items()}
                 status, headers, said = org.trouble(self.command, self.path) or org.api(
                     self.command, parts.path, query, told, body
                 )
-            data = said if isinstance(said, bytes) else json.dumps(said).encode()
+            data = said if isinstance(said, bytes) else json.dumps(said, ensure_ascii=False).encode()
             self.send_response(status)
             usage = {"Sforce-Limit-Info": f"api-usage={org.used}/{org.daily}"}
             length = headers.get("content-length", str(len(data)))
