@@ -11,7 +11,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -36,7 +36,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from connectors import database
+from connectors import database, lateness
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable
 from connectors.mongo_changes import changes
@@ -46,7 +46,8 @@ from connectors.registry import Reach, connector
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
 _NDJSON = "application/x-ndjson"
-__all__ = ["Config", "browse", "check", "read", "write"]
+cursor_told = lateness.told
+__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
 
 
 @connector(
@@ -171,9 +172,12 @@ def _slices(
 ) -> Iterator[tuple[Document, Cursor | None]]:
     """What to read, piece by piece, each with the cursor after it."""
     if config.cursor:
-        begun = database.known(since, config.cursor, "field")
-        for condition, value in _by(collection, config, config.cursor, config.overlap, begun):
-            yield condition, {"field": config.cursor, "value": value} if value else {**(since or {})}
+        begun, overlap = database.known(since, config.cursor, "field"), config.overlap
+        count = partial(_within, collection, config)
+        late = lateness.measured(since, begun, overlap, count)
+        for condition, value in _by(collection, config, config.cursor, overlap, begun):
+            reached: Cursor = {"field": config.cursor, "value": value} if value else {**(since or {})}
+            yield condition, lateness.noted(reached, late, overlap, count)
         return
     by_id = partial(_by, collection, config, "_id", 0)
     for found, after in database.cut(since, by_id, "_id"):
@@ -210,6 +214,19 @@ def _by(
         other = {}
     if collection.find_one({"$and": [_filter(config), other]}, {"_id": 1}) is not None:
         yield other, last
+
+
+def _within(
+    collection: Collection[Document], config: Config, value: str, spans: Sequence[float]
+) -> list[int]:
+    """How many documents stand within each span before a value."""
+    until = _value(value)
+    return [
+        collection.count_documents(
+            {"$and": [_filter(config), {config.cursor: {"$gte": _earlier(until, span), "$lte": until}}]}
+        )
+        for span in spans
+    ]
 
 
 def _first(

@@ -15,7 +15,7 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.cursors import SSCursor
 
-from connectors import database
+from connectors import database, lateness
 from connectors.addresses import Resolve, resolve
 from connectors.bytewise import csv_of, field, hexadecimal, whole
 from connectors.database import Broke, NotReadable, Relation, Slice
@@ -34,7 +34,8 @@ _BLOBS = {
     FIELD_TYPE.BLOB, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB, FIELD_TYPE.LONG_BLOB, FIELD_TYPE.STRING,
     FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR, FIELD_TYPE.GEOMETRY,
 }  # fmt: skip
-__all__ = ["Config", "browse", "check", "read", "write"]
+cursor_told = lateness.told
+__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
 
 
 @connector(
@@ -116,9 +117,12 @@ def _slices(
     """What to read, piece by piece, each with the cursor after it."""
     if config.cursor:
         column = _ordering(relation, config)
-        begun = database.known(since, column.name)
-        for condition, value in _by(connection, relation, column, begun, config.overlap):
-            yield condition, {"column": column.name, "value": value} if value else {**(since or {})}
+        begun, overlap = database.known(since, column.name), config.overlap
+        count = partial(_within, connection, relation, column)
+        late = lateness.measured(since, begun, overlap, count)
+        for condition, value in _by(connection, relation, column, begun, overlap):
+            reached: Cursor = {"column": column.name, "value": value} if value else {**(since or {})}
+            yield condition, lateness.noted(reached, late, overlap, count)
         return
     key = _key(connection, config, relation)
     if key is None:
@@ -139,7 +143,7 @@ def _by(
         if slice.valueless:
             return Condition(f"{name} IS NULL")
         parts, values = [f"{name} IS NOT NULL"], list[str]()
-        back = f"%s - INTERVAL {overlap:f} SECOND" if column.type in _TIMES else f"%s - {overlap:f}"
+        back = _back(column, overlap)
         for how, value in (
             (f">= {back if overlap else '%s'}", slice.since),
             ("> %s", slice.above),
@@ -162,6 +166,24 @@ def _by(
 
     for slice, value in database.sliced(since, end_of, valueless):
         yield condition(slice), value
+
+
+def _back(column: Column, span: float) -> str:
+    """A value that is bound, less a span."""
+    return f"%s - INTERVAL {span:f} SECOND" if column.type in _TIMES else f"%s - {span:f}"
+
+
+def _within(
+    connection: Connection, relation: Read, column: Column, value: str, spans: Sequence[float]
+) -> list[int]:
+    """How many rows stand within each span before a value."""
+    name = quoted(column.name)
+    counts = ", ".join(f"count(CASE WHEN {name} >= {_back(column, span)} THEN 1 END)" for span in spans)
+    asked = (
+        f"SELECT {counts} FROM {relation.source} WHERE {name} >= {_back(column, spans[-1])} AND {name} <= %s"
+    )
+    [row] = every(connection, asked, [value] * (len(spans) + 2))
+    return [int(one or 0) for one in row]
 
 
 def _key(connection: Connection, config: Config, relation: Read) -> Column | None:

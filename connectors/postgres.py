@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from connectors import database
+from connectors import database, lateness
 from connectors.addresses import Resolve, resolve
 from connectors.database import Broke, NotReadable, Relation, Slice
 from connectors.postgres_server import Connection, Server, browse, connected, reason, secured, told
@@ -32,7 +32,8 @@ _SILENCE = 600
 _BLOCK = 1 << 18
 # Types of PostgreSQL's categories (pg_type.typcategory): dates and times, numbers; text orders as well.
 _TIMES, _NUMBERS, _TEXT = "D", "N", "S"
-__all__ = ["Config", "browse", "check", "read", "write"]
+cursor_told = lateness.told
+__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
 
 
 @connector(
@@ -110,8 +111,12 @@ def _slices(
     if config.cursor:
         column = _ordering(relation, config)
         begun = database.known(since, column.name)
-        for condition, value in _by(connection, relation, column, begun, config.overlap):
-            yield condition, {"column": column.name, "value": value} if value else {**(since or {})}
+        overlap = config.overlap if column.category in (_TIMES, _NUMBERS) else 0.0
+        count = partial(_within, connection, relation, column)
+        late = lateness.measured(since, begun, overlap, count)
+        for condition, value in _by(connection, relation, column, begun, overlap):
+            reached: Cursor = {"column": column.name, "value": value} if value else {**(since or {})}
+            yield condition, lateness.noted(reached, late, overlap, count)
         return
     key = _key(connection, config, relation)
     if key is None:
@@ -154,6 +159,26 @@ def _by(
 
     for slice, value in database.sliced(since, end_of, valueless):
         yield condition(slice), value
+
+
+def _within(
+    connection: Connection, relation: Read, column: Column, value: str, spans: Sequence[float]
+) -> list[int]:
+    """How many rows stand within each span before a value."""
+    name = sql.Identifier(column.name)
+    counts = (
+        sql.SQL("count(*) FILTER (WHERE {} >= {})").format(name, _earlier(column, value, span))
+        for span in spans
+    )
+    asked = sql.SQL("SELECT {} FROM {} WHERE {} >= {} AND {} <= {}").format(
+        sql.SQL(", ").join(counts),
+        relation.source,
+        name,
+        _earlier(column, value, spans[-1]),
+        name,
+        _typed(column, value),
+    )
+    return list(connection.execute(asked).fetchone() or ())
 
 
 def _earlier(column: Column, value: str, overlap: float) -> sql.Composable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -361,3 +362,44 @@ def test_a_server_that_tells_no_changes_says_so(mongo_url: str) -> None:
     }  # fmt: skip
     with pytest.raises(NotReadable, match="replica set"):
         lines(Source(id="s", name="s", connector="mongo", config=config), None)
+
+
+# ── lateness ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stamped(base: Base, name: str, *rows: tuple[int, str]) -> None:
+    """Rows with the time they say they were changed at, minutes and seconds after noon."""
+    if base.kind == "mongo":
+        parts = {key: base.config[key] for key in ("host", "port", "username", "password")}
+        with pymongo.MongoClient[dict[str, Any]](**parts) as client:
+            documents = [{"_id": n, "at": datetime.fromisoformat(f"2026-01-01T12:{at}")} for n, at in rows]
+            client[SPACE][name].insert_many(documents)
+        return
+    base.run(f"CREATE TABLE IF NOT EXISTS {SPACE}.{name} (id int PRIMARY KEY, at timestamp)")
+    base.run(
+        f"INSERT INTO {SPACE}.{name} VALUES " + ", ".join(f"({n}, '2026-01-01 12:{at}')" for n, at in rows)
+    )
+
+
+def test_how_late_rows_come_is_measured_and_told(base: Base) -> None:
+    followed = base.source("late", cursor="at", overlap=64)
+    connector = CONNECTORS[base.kind]
+    config = connector.config.model_validate(followed.config)
+    told = sys.modules[connector.config.__module__].cursor_told
+    stamped(base, "late", (1, "00:00"), (2, "04:00"), (3, "05:00"))
+    first = pages(followed)[-1][1]
+    assert first is not None
+    assert "no row was seen to come late" in told(config, first)
+    # Nothing new, nothing late: the cursor says the same again.
+    assert pages(followed, first)[-1][1] == first
+    # Stamped 20 seconds before what had been read already, and committed after it.
+    stamped(base, "late", (4, "04:40"), (5, "06:00"))
+    second = pages(followed, first)[-1][1]
+    assert second is not None
+    assert second["late"] == {"rows": 1, "by": 32.0}
+    assert "1 row came late, by up to 32: the overlap covers that" in told(config, second)
+    stamped(base, "late", (6, "05:01"), (7, "05:58"))
+    third = pages(followed, second)[-1][1]
+    assert third is not None
+    assert third["late"] == {"rows": 3, "by": 64.0}
+    assert "raise the overlap" in told(config, third)
