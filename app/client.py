@@ -424,9 +424,12 @@ class Client:
         """The mapping that follows what a run found, and what it makes of that run's payload."""
         return self.post(f"/pipelines/{pipeline}/drift/{run}/try", DriftPatch)
 
-    def accept_drift(self, pipeline: str, run: int, **wish: Any) -> DriftAccepted:
-        """The further fields of `DriftAccept`: based_on, replay, wait."""
-        return self.post(f"/pipelines/{pipeline}/drift/accept", DriftAccepted, {"run": run, **wish})
+    def accept_drift(
+        self, pipeline: str, run: int, based_on: int | None = None, **wish: Any
+    ) -> DriftAccepted:
+        """The further fields of `DriftAccept`: replay, wait."""
+        body = {"run": run, "based_on": based_on, **wish}
+        return self.post(f"/pipelines/{pipeline}/drift/accept", DriftAccepted, body)
 
     def dismiss_drift(self, pipeline: str, run: int) -> None:
         self.request("POST", f"/pipelines/{pipeline}/drift/dismiss", json={"run": run})
@@ -436,10 +439,6 @@ class Client:
         body = {"contract": contract, "based_on": based_on}
         return read(self.request("PUT", f"/pipelines/{pipeline}/contract", json=plain(body)), PipelineView)
 
-    def templates(self) -> list[TemplateView]:
-        return self.get("/templates", list[TemplateView])
-
-    def create_template(self, **fields: Any) -> TemplateView:
     # Cursors
 
     def cursor(self, pipeline: str) -> CursorView:
@@ -458,6 +457,10 @@ class Client:
         """Back to where a run left it; without one, to the beginning."""
         return self.post(f"/pipelines/{pipeline}/cursor/rewind", CursorView, {"run": run, "reason": reason})
 
+    def templates(self) -> list[TemplateView]:
+        return self.get("/templates", list[TemplateView])
+
+    def create_template(self, **fields: Any) -> TemplateView:
         """The fields of `TemplateCreate`."""
         return self.post("/templates", TemplateView, fields)
 

@@ -140,9 +140,9 @@ TABLE: tuple[Entry, ...] = (
         GET                /pipelines/{id}/export
         GET                /pipelines/{id}/lineage
         GET                /pipelines/{id}/drift
-        GET                /templates
         GET                /pipelines/{id}/cursor
         POST               /pipelines/{id}/cursor/try
+        GET                /templates
         GET                /templates/{id}
         GET                /templates/{id}/versions
         GET                /drafts
@@ -233,9 +233,9 @@ TABLE: tuple[Entry, ...] = (
         PUT,DELETE         /pipelines/{id}
         POST               /pipelines/import
         PUT                /pipelines/{id}/contract
-        POST               /pipelines/{id}/drift/accept
         PUT                /pipelines/{id}/cursor
         POST               /pipelines/{id}/cursor/rewind
+        POST               /pipelines/{id}/drift/accept
         POST               /pipelines/{id}/drift/dismiss
         POST               /publications
         PUT,DELETE         /publications/{id}

@@ -78,9 +78,13 @@ def compare(known: Look, found: Look) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda each: (KINDS.index(each.kind), each.field)))
 
 
-def learned(known: Look, found: Look) -> Look:
-    """What is known once a run that is as expected has been looked at."""
-    return known.merged(found)
+def learned(known: Look, found: Look, *, new: bool = True) -> Look:
+    """What is known once a run that is as expected has been looked at; without `new`, of known fields only."""
+    whole = known.merged(found)
+    if new:
+        return whole
+    names = {f.name for f in known.fields}
+    return whole.model_copy(update={"fields": tuple(f for f in whole.fields if f.name in names)})
 
 
 def settled(known: Look, found: Look, findings: Sequence[Finding]) -> Look:
@@ -190,11 +194,11 @@ def _renamed(
 def likelihood(old: FieldLook, new: FieldLook, known_rows: int, found_rows: int) -> Sure:
     """How likely one field is the other under a new name (0 to 1), and why: by name, values and type."""
     alike, shared = name_likeness(old.name, new.name), overlap(old, new)
-    reasons = []
+    reasons: list[str] = []
     if alike >= 0.4:
         reasons.append("the names are alike")
     if shared:
-        reasons.append(f"{shared:.0%} of its values are known of {old.name}")
+        reasons.append(f"{100 * shared:.0f} % of its values are known of {old.name}")
     sure = 1 - (1 - 0.8 * alike) * (1 - 0.9 * shared)
     if new.filled and old.filled:
         if old.type == new.type:
@@ -255,7 +259,7 @@ def _swapped(
             )
             if shared >= _SWAPPED or typed:
                 why = (
-                    f"{shared:.0%} of the values are known of the other"
+                    f"{100 * shared:.0f} % of the values are known of the other"
                     if shared
                     else "each has the other's type"
                 )
@@ -272,7 +276,7 @@ def _rename(old: FieldLook, new: FieldLook, sure: float, why: str, found: Look) 
     return Finding(
         kind="rename", field=old.name, to=new.name, rows=new.filled, of=found.rows, likelihood=round(sure, 2),
         was=old.type, now=new.type, examples=new.examples[:_EXAMPLES],
-        says=f"{old.name} is called {new.name} now, {sure:.0%} likely: {why}.",
+        says=f"{old.name} is called {new.name} now, {100 * sure:.0f} % likely: {why}.",
     )  # fmt: skip
 
 

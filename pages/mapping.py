@@ -466,7 +466,8 @@ def previewed(client: Client, edited: Draft) -> Tried | None:
         if kept.took > SLOW:
             return replace(kept, stale="older than the last change. Ctrl-Enter asks again.")
     begun = time.monotonic()
-    found = access.attempt(client.preview, edited.now["source"], mappings)
+    under = edited.now["pipeline"] or None
+    found = access.attempt(lambda: client.preview(edited.now["source"], mappings, pipeline=under))
     if found is None:
         problem = st.session_state.pop("problem")
         frame.notice(problem)

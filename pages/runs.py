@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, frame, words
+from app.widgets import access, drift, frame, words
 from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.ledger import figures, picture
 from app.widgets.listing import Column, Row, cell, figure, listing
@@ -147,6 +147,8 @@ def detail(client: Client, number: int) -> None:
         done(client, run)
     if run.error:
         failed(run)
+    if run.drift is not None:
+        drift.card(client, run.drift)
     if run.kind == "replay" and run.replayed:
         replayed(run)
     wrote = run.ledger.inserted + run.ledger.updated

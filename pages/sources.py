@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, columns, dialect, frame, words
+from app.widgets import access, columns, cursors, dialect, drift, frame, words
 from app.widgets.connecting import connecting, offers, stages
 from app.widgets.dropzone import dropzone
 from app.widgets.grid import grid
@@ -20,6 +20,7 @@ from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.running import run_source, why_not_run
 
 REMEMBERED = 4
+PIPED = 3
 PAGE = 100
 
 
@@ -91,11 +92,30 @@ def detail(client: Client, id: str) -> None:
     actions = frame.head(source.name, ". ".join(told), crumb=crumb, chips=chips)
     with actions:
         buttons(client, source)
+    piped = [p for p in client.pipelines() if p.pipeline.source == id][:PIPED]
+    for each in piped:
+        found = client.drift(each.pipeline.id)
+        if found is not None:
+            drift.card(client, found, name=each.pipeline.name, key=f"drift-{each.pipeline.id}")
     dialect.sums(preview)
     reading(client, source, view.version, preview)
     contents(client, id, view.version, preview)
+    for each in piped:
+        standing(client, source, each)
     with st.expander("The connection, a newer file, another format, deleting"):
         more(client, source, view)
+
+
+def standing(client: Client, source: Any, view: Any) -> None:
+    """Up to where a pipeline has read the source, and what it does where that has changed."""
+    if source.shape.mappings and source.connector == "upload":
+        return
+    left, right = st.columns(2, gap="small")
+    with left:
+        cursors.cursor(client, view.pipeline.id, key=f"cursor-{view.pipeline.id}")
+    with right:
+        if not source.shape.mappings:
+            drift.contract(client, view, key=f"contract-{view.pipeline.id}")
 
 
 def remembered(name: tuple[Any, ...], read: Callable[[], Any]) -> Any:

@@ -113,8 +113,10 @@ class Drifting:
                 kept.settle(cursor, self.pipeline.id, "superseded", "", at)
                 if set(self.payloads) <= set(self.known.payloads) and self.known.runs:
                     return ()
+                # Where new fields are not welcome, one too rare to be told is still not known.
+                strict = self.pipeline.contract.new_fields != "evolve" and self.known.look.fields
                 learned = replace(
-                    self.known, look=drift.learned(self.known.look, look), runs=self.known.runs + 1,
+                    self.known, runs=self.known.runs + 1, look=drift.learned(self.known.look, look, new=not strict),
                     payloads=tuple(dict.fromkeys((*self.known.payloads, *self.payloads))),
                 )  # fmt: skip
                 kept.keep_known(cursor, learned, at)

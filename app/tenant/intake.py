@@ -120,7 +120,9 @@ def _pipeline(desk: Desk, who: Caller, read: Source, wish: Wish) -> tuple[Pipeli
     except NotFound:
         before = None
     mappings = wish.mappings
-    if not mappings and before is not None and _fits(before, read, wish.target):
+    # Who made a contract has said what is to happen where the source has changed: no new mapping is guessed then.
+    kept = before is not None and before.source == read.id and before.contract != Contract()
+    if not mappings and before is not None and (kept or _fits(before, read, wish.target)):
         return before, notes
     if not mappings:
         mappings, notes = _found_out(desk, read, wish.target)

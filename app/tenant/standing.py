@@ -16,7 +16,9 @@ from app.tenant.schemas.standing import Counts, FreshnessView, Need, Standing
 from engine.errors import Stop
 from engine.model import Pipeline, Source, TargetModel
 from storage import credentials, definitions, drafts, glance, quarantine, runs
+from storage import drift as kept_drift
 from storage.credentials import Credential
+from storage.drift import Drift
 from storage.quarantine import Cause
 from storage.runs import Run
 
@@ -26,7 +28,7 @@ LOW_SHARE, LOW_BYTES = 0.1, 5 << 30
 TRIED = 5
 _REMEMBERED = 512
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
-_ORDER = ("disk", "unbalanced", "failed", "credential", "rejects", "draft", "unmapped", "unrun")
+_ORDER = ("disk", "unbalanced", "failed", "credential", "drift", "rejects", "draft", "unmapped", "unrun")
 
 
 def standing(desk: Desk) -> Standing:
@@ -38,6 +40,7 @@ def standing(desk: Desk) -> Standing:
         causes = {each.id: quarantine.causes(cursor, pipeline=each.id) for each in pipelines}
         figures = runs.figures(cursor)
         last = {run.pipeline: run for run in runs.last_of_each(cursor)}
+        changed = [need for each in pipelines for need in _drifted(each, kept_drift.latest(cursor, each.id))]
         ending = list(_credentials(desk, credentials.every(cursor), credential_keeping.uses(cursor)))
     unbalanced = sorted(run for each in figures.values() for run in each.unbalanced)
     models = targets(desk)
@@ -47,6 +50,7 @@ def standing(desk: Desk) -> Standing:
         *(Need(kind="unbalanced", title=f"Run {run} does not balance", wrong=True, run=run,
                detail="Undo it and run again; nothing of it can be trusted.") for run in unbalanced),
         *(need for each in pipelines for need in _of_pipeline(each, last.get(each.id), _fixable(desk, each, causes[each.id]))),
+        *changed,
         *_drafts(pipelines, sources, written, models),
         *_unmapped(pipelines, sources, written),
     ]  # fmt: skip
@@ -96,6 +100,16 @@ def _credentials(desk: Desk, found: list[Credential], used: dict[str, list[Use]]
         yield Need(
             kind="credential", title=f"{each.name} {word} on {each.expires:%d %B %Y}".replace(" 0", " "),
             detail=f"Used by {names}. Rotate it, or remove it.", wrong=stands == "ended", credential=each.id,
+        )  # fmt: skip
+
+
+def _drifted(each: Pipeline, found: Drift | None) -> Iterator[Need]:
+    """A source that has changed, as long as nobody has said what follows."""
+    if found is not None:
+        more = f" And {len(found.findings) - 1} more." if len(found.findings) > 1 else ""
+        yield Need(
+            kind="drift", title=f"The source of {each.name} has changed", run=found.run, pipeline=each.id,
+            detail=f"{found.findings[0].says}{more}",
         )  # fmt: skip
 
 
