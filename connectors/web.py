@@ -85,10 +85,11 @@ class Web:
             if ours and (self.headers or self.auth):
                 self.reach.carries(here.hostname or "", port_of(url))
             addresses = checked(here.hostname or "", port_of(url), self.reach.hosts, self.resolver)
+            context = self.context if ours or self.context is None else _without_certificate(self.context)
             try:
                 with (
                     httpx.Client(
-                        transport=_transport(addresses, self.context),
+                        transport=_transport(addresses, context),
                         timeout=httpx.Timeout(_READ, connect=_CONNECT),
                     ) as client,
                     client.stream(
@@ -207,6 +208,14 @@ def web_address(value: str) -> str:
     if parts.username or parts.password:
         raise ValueError("put credentials into their own fields, not into the address")
     return value
+
+
+def _without_certificate(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The same trust, and the system's, without our certificate: it is shown to the host it was given for only."""
+    plain = ssl.create_default_context()
+    for authority in context.get_ca_certs(binary_form=True):
+        plain.load_verify_locations(cadata=authority)
+    return plain
 
 
 def origin(url: str) -> tuple[str, str, int]:
