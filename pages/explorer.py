@@ -12,6 +12,7 @@ from app.widgets import access, frame, record, words
 from app.widgets.exports import exporting
 from app.widgets.facets import chips, facet_list
 from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.objects import about_panel, chips_of, waiting_panel
 from app.widgets.relations import followed, relations_panel
 from app.widgets.sql import sql
 from app.widgets.timeline import timeline
@@ -129,6 +130,7 @@ def browse(client: Client, counts: list[Any], view: View) -> None:
             none = "No field here has few enough values to choose from."
             none = none if overview.total else "There is nothing to narrow down."
             facet_list(overview.facets, set(view.where), none=none, key=f"facets-{view.target}")
+        waiting_panel(client.waiting(limit=20))
     with right:
         filled = filled_columns(found)
         wanted = [n for n in client.preference(f"columns-{view.target}") or [] if n in found.columns]
@@ -214,7 +216,8 @@ def one_record(client: Client, target: str, id: str) -> None:
     crumb = f'{frame.link("Explorer", "explorer")} / <a href="{href}" target="_self">{model.target.title or target}</a>'
     actions = frame.head(
         shown[:LONG] + ("…" if len(shown) > LONG else ""),
-        record.times(values), crumb=crumb, chips=record.chips_of(values),
+        record.times(values), crumb=crumb,
+        chips=[*record.chips_of(values), *chips_of(found.about, values)],
     )  # fmt: skip
     with actions.container(width="content"):
         value(title, found.defanged.get(named, ""), shown=False, key="record-value")
@@ -223,6 +226,7 @@ def one_record(client: Client, target: str, id: str) -> None:
     related = client.relations(target, id)
     left, right = st.columns(2, gap="small")
     with left:
+        about_panel(found.about)
         if values.get("description"):
             with frame.panel("Description", key="description"):
                 record.long(str(values["description"]))

@@ -14,6 +14,7 @@ from app.widgets import access, drift, frame, words
 from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.ledger import figures, picture
 from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.objects import changed_panel
 from app.widgets.review import review
 from app.widgets.running import KINDS, cause_of, outcome, rate, stages, took, watch
 
@@ -168,6 +169,7 @@ def detail(client: Client, number: int) -> None:
     with by_cause:
         causes(client, run)
     with after:
+        changed_panel(client.run_changes(run.run, limit=300))
         log(run)
 
 

@@ -185,6 +185,15 @@ def _types(client: Client, source: Any, version: int, outline: Any, off: str | N
             options={"types": [] if set(st.session_state[key]) >= set(counts) else st.session_state[key]},
         ),
     )  # fmt: skip
+    whole = f"whole-{source.id}-{version}"
+    st.checkbox(
+        "Every reading holds all there is", bool(source.shape.options.get("complete")), key=whole,
+        disabled=off is not None,
+        help=off or "Then objects that a later reading no longer holds are shown as gone. They are kept.",
+        on_change=lambda: access.attempt(
+            client.change_source, source.id, based_on=version, options={"complete": st.session_state[whole]}
+        ),
+    )  # fmt: skip
 
 
 def sums(preview: Any) -> None:

@@ -204,11 +204,8 @@ def versions(found: Any, titles: dict[str, str]) -> None:
         older = _laid_out(found.versions[place + 1].values) if place + 1 < len(found.versions) else None
         newer = _laid_out(version.values)
         changed = [] if older is None else [n for n in {**newer, **older} if newer.get(n) != older.get(n)]
-        rows.append(
-            _version(
-                place, version, "first version" if older is None else words.count(len(changed), "change")
-            )
-        )
+        said = "first version" if older is None else words.count(len(changed), "change")
+        rows.append(_version(place, version, f"{said}, without a new version" if version.altered else said))
         rows += [_change(place, name, newer.get(name), (older or {}).get(name), titles) for name in changed]
     heads = [Column("Version"), Column("Before"), Column("After")]
     listing("Versions", heads, rows, key="version-rows", widest=260)
