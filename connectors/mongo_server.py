@@ -22,6 +22,8 @@ from engine.errors import SpireError, Stop
 from engine.ports import Held, Place
 
 SELECT = 15_000
+# A long sort takes its time before the first document; a server silent for longer than this (ms) has gone.
+SILENCE = 600_000
 # Documents looked at to tell which fields a collection has.
 _LOOKED = 100
 _HISTORY_LOST = (280, 286)
@@ -78,7 +80,7 @@ def connected(config: Server, reach: Reach, resolver: Resolve) -> Iterator[Datab
             # A certificate is for a name; without one the address that was checked is the safer choice.
             client: MongoClient[Document] = MongoClient(
                 addresses[0] if config.tls == "disable" else config.host, config.port, directConnection=True,
-                serverSelectionTimeoutMS=SELECT, connectTimeoutMS=SELECT, appname="phantom-spire", tz_aware=True, **options,
+                serverSelectionTimeoutMS=SELECT, connectTimeoutMS=SELECT, socketTimeoutMS=SILENCE, appname="phantom-spire", tz_aware=True, **options,
             )  # fmt: skip
             stack.callback(client.close)
             client.admin.command("ping")

@@ -24,6 +24,8 @@ from engine.ports import Held, Place
 
 Connection: TypeAlias = "pymysql.connections.Connection[Any]"
 _CONNECT = 15
+# A long sort takes its time before the first row; a server silent for longer than this has gone.
+SILENCE = 600
 # A value that doesn't fit is refused, never cut until it does.
 _STRICT = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,NO_ENGINE_SUBSTITUTION'"
 
@@ -46,7 +48,7 @@ def connected(
     connection: Connection = pymysql.Connection(
         host=config.host, port=config.port, user=config.username, password=config.password.get_secret_value(),
         database=config.database, charset="utf8mb4", use_unicode=False, conv=cast("dict[Any, Any]", encoders), cursorclass=SSCursor,
-        ssl=_context(config), ssl_disabled=config.tls == "disable", connect_timeout=_CONNECT, read_timeout=600, defer_connect=True, program_name="phantom-spire",
+        ssl=_context(config), ssl_disabled=config.tls == "disable", connect_timeout=_CONNECT, read_timeout=SILENCE, defer_connect=True, program_name="phantom-spire",
         init_command="SET SESSION time_zone = '+00:00'",
     )  # fmt: skip
     try:

@@ -19,6 +19,16 @@ from engine.ports import Held, Place
 
 Connection: TypeAlias = "psycopg.Connection[Any]"
 _CONNECT = 15
+# A long sort takes its time before the first row; a server silent for longer than this has gone.
+SILENCE = 600.0
+
+
+class _Listening(psycopg.Connection[Any]):
+    """A connection on which nobody waits for ever."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """As the driver waits, each time until the server has been silent for too long."""
+        return super().wait(gen, interval, SILENCE if timeout is None else timeout)
 
 
 class Server(database.Server):
@@ -40,7 +50,7 @@ def connected(
         options = _secrets(config, stack)
         only = "" if writing else " -c default_transaction_read_only=on"
         try:
-            connection = psycopg.connect(
+            connection = _Listening.connect(
                 host=config.host, hostaddr=addresses[0], port=config.port, dbname=config.database,
                 user=config.username, password=config.password.get_secret_value() or None,
                 sslmode=config.tls, connect_timeout=_CONNECT, application_name="phantom-spire",
