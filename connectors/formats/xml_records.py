@@ -26,11 +26,22 @@ HEAD = 1 << 22
 _PIECE = 1 << 18
 _SAMPLE = 200
 
+# Where the records of published formats stand: STIX 1.x (stix_core.xsd) and OpenIOC 1.0 and 1.1 (ioc.xsd).
+_KNOWN = (
+    ("STIX_Package", "Indicators", "Indicator"),
+    ("STIX_Package", "Observables", "Observable"),
+    ("ioc", "definition", "**", "IndicatorItem"),
+    ("OpenIOC", "criteria", "**", "IndicatorItem"),
+)
+
 Record = dict[str, Any]
 
 
 class XmlRecords:
-    """Rows of XML, the path of their elements in `options["record_path"]` (names from the root down)."""
+    """Rows of XML, the path of their elements in `options["record_path"]` (names from the root down).
+
+    `**` in the path stands for any elements between, so that records are found however deep they are nested.
+    """
 
     name = "xml"
     title = "XML"
@@ -147,23 +158,24 @@ def _records(
 ) -> Iterator[tuple[Record, bytes] | Fault]:
     """Each record with its source text; a Fault where the XML cannot be read on."""
     trail: list[str] = []
-    inside = 0
+    inside = 0  # how deep the record lies that is being read
     parser = _parser()
     try:
         for event, element in _events(stream, parser):
             if event == "start":
                 _refuse_doctype(element)
                 trail.append(_local(element.tag))
-                inside += tuple(trail) == path
+                if not inside and _leads_to(path, trail):
+                    inside = len(trail)
                 if len(trail) > len(path) + nesting:
                     raise Refused(
                         f"XML nested more than {nesting} levels deep, near line {element.sourceline}."
                     )
                 continue
-            here = tuple(trail)
+            here = len(trail)
             trail.pop()
-            if here == path:
-                inside -= 1
+            if here == inside:
+                inside = 0
                 value = record(element)
                 source = etree.tostring(element, with_tail=False)
                 yield (value if isinstance(value, dict) else {"#text": value}), source
@@ -172,6 +184,18 @@ def _records(
     except etree.XMLSyntaxError as error:
         _refuse_bomb(error)
         yield Fault(0, b"", f"the XML cannot be read on: {error.msg}")
+
+
+def _leads_to(path: Sequence[str], trail: Sequence[str]) -> bool:
+    """Whether a record stands at the end of this trail."""
+    if "**" not in path:
+        return len(path) == len(trail) and all(map(str.__eq__, path, trail))
+    at = path.index("**")
+    before, after = path[:at], path[at + 1 :]
+    rest = len(trail) - len(after)
+    return (
+        at <= rest and list(trail[:at]) == list(before) and list(trail[rest:]) == list(after) and bool(after)
+    )
 
 
 def _forget(element: Any) -> None:
@@ -248,6 +272,9 @@ def _repeated(head: bytes) -> tuple[str, ...] | None:
     counts, rich = counted(head)
     if not counts:
         return None
+    for known in _KNOWN:
+        if any(_leads_to(known, path) for path in counts):
+            return known
     repeated = {path: n for path, n in counts.items() if n > 1 and rich[path]}
     if not repeated:  # a document of one record: the root's first child, or the root
         return list(counts)[:2][-1]

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from app.tenant import defining, journal, templating
 from app.tenant.caller import Here, Who
 from app.tenant.defining import version_of
-from app.tenant.desk import source, targets
+from app.tenant.desk import Desk, source, targets
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.templates import (
     Applied,
@@ -18,6 +18,7 @@ from app.tenant.schemas.templates import (
     TemplateView,
 )
 from engine.compile import compile_plan
+from engine.templates import Beginning, beginnings
 from storage import definitions
 from storage.audit import ActionKind
 from storage.definitions import Definition, NotFound
@@ -27,8 +28,10 @@ router = APIRouter(tags=["templates"])
 
 @router.get("/templates")
 def list_templates(desk: Here) -> list[TemplateView]:
-    """Every template, as it stands."""
-    return [_view(d) for d in definitions.all_latest(desk.store.cursor(), "template")]
+    """Every template, as it stands: the tenant's own first, then those that come with the product."""
+    own = [_view(d) for d in definitions.all_latest(desk.store.cursor(), "template")]
+    taken = {view.template.id for view in own}
+    return own + [_ours(each, desk) for each in beginnings() if each.id not in taken]
 
 
 @router.post("/templates", status_code=201)
@@ -43,7 +46,7 @@ def create(body: TemplateCreate, desk: Here, who: Who) -> TemplateView:
 @router.get("/templates/{id}")
 def get(id: str, desk: Here) -> TemplateView:
     """One template."""
-    return _view(definitions.get(desk.store.cursor(), "template", id))
+    return _found(desk, id)
 
 
 @router.put("/templates/{id}")
@@ -74,9 +77,26 @@ def versions(id: str, desk: Here) -> list[Version]:
 def apply(id: str, body: TemplateApply, desk: Here, who: Who) -> Applied:
     """What a template makes of a source, and what it lacks there. Nothing is saved."""
     journal.note(desk, who, ActionKind.READ, "template.applied", id)
-    template = Template.model_validate(definitions.get(desk.store.cursor(), "template", id).body)
+    template = _found(desk, id).template
     shape = source(desk, body.source).shape
     return templating.applied(template.mappings, [f.name for f in shape.fields] if shape else [])
+
+
+def _found(desk: Desk, id: str) -> TemplateView:
+    try:
+        return _view(definitions.get(desk.store.cursor(), "template", id))
+    except NotFound:
+        ours = next((each for each in beginnings() if each.id == id), None)
+        if ours is None:
+            raise
+        return _ours(ours, desk)
+
+
+def _ours(beginning: Beginning, desk: Desk) -> TemplateView:
+    """A template that comes with the product: it has one version, and no author here."""
+    template = Template(id=beginning.id, name=beginning.name, mappings=beginning.mappings)
+    address = definitions.address(defining.body_of(template))
+    return TemplateView(version=0, address=address, author="", at=desk.now(), comment="", template=template)
 
 
 def _view(definition: Definition) -> TemplateView:

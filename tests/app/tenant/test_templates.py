@@ -53,9 +53,9 @@ def test_a_template_has_versions_and_can_be_deleted(client: Client, feed: Path) 
 
     with pytest.raises(MustAct):
         client.replace_template("feed", name="Feed", mappings=[mapping], based_on=1)
-    assert [t.template.name for t in client.templates()] == ["Feed"]
+    assert [t.template.name for t in client.templates() if t.author] == ["Feed"]
     client.delete_template("feed")
-    assert client.templates() == []
+    assert not any(t.author for t in client.templates())
     assert [e.action for e in client.audit().events if e.action.startswith("template.")] == [
         "template.deleted", "template.changed", "template.created",
     ]  # fmt: skip
