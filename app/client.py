@@ -20,7 +20,6 @@ from app.sending import PATIENCE, Told, send
 from app.tenant.schemas.browse import Browsed
 from app.tenant.schemas.catalogue import (
     ConnectorView,
-    FeedView,
     KindView,
     ProposedModel,
     SampleView,
@@ -36,6 +35,7 @@ from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
 from app.tenant.schemas.drift import DriftAccepted, DriftPatch, DriftView
 from app.tenant.schemas.events import EventPage, EventSummary, EventView, VerifyResult
+from app.tenant.schemas.feeds import AnswerView, FeedView
 from app.tenant.schemas.mappings import ChangeView, Impact, MappingPreview, Suggestions
 from app.tenant.schemas.objects import RunChanges, WaitingPage
 from app.tenant.schemas.payloads import PayloadInfo
@@ -231,6 +231,10 @@ class Client:
     def browse_connection(self, connector: str, config: Any) -> Browsed:
         return self.post(f"/connectors/{connector}/browse", Browsed, {"config": config})
 
+    def connection_answer(self, connector: str, config: Any) -> AnswerView:
+        """What an interface answers to a configuration, to find out where its records stand."""
+        return self.post(f"/connectors/{connector}/answer", AnswerView, {"config": config})
+
     def check_source(self, id: str) -> CheckResult:
         return self.post(f"/sources/{id}/check", CheckResult)
 
@@ -281,6 +285,13 @@ class Client:
 
     def feeds(self) -> list[FeedView]:
         return self.get("/feeds", list[FeedView])
+
+    def keep_feed(self, **fields: Any) -> FeedView:
+        """Keep a configuration as a template: title, connector, config. Its secrets are left out."""
+        return self.post("/feeds", FeedView, fields)
+
+    def delete_feed(self, id: str) -> None:
+        self.request("DELETE", f"/feeds/{id}")
 
     def samples(self) -> list[SampleView]:
         return self.get("/samples", list[SampleView])

@@ -192,6 +192,7 @@ TABLE: tuple[Entry, ...] = (
         POST               /sources/{id}/check
         POST               /connectors/{name}/check
         POST               /connectors/{name}/browse
+        POST               /connectors/{name}/answer
         POST               /suggest
         POST               /preview
         POST               /trace
@@ -240,6 +241,8 @@ TABLE: tuple[Entry, ...] = (
         POST               /publications
         PUT,DELETE         /publications/{id}
         POST               /templates
+        POST               /feeds
+        DELETE             /feeds/{id}
         PUT,DELETE         /templates/{id}
         POST               /runs/{run}/undo
     """),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -48,8 +49,10 @@ __all__ = [
     "NotConfigured",
     "Reach",
     "Sample",
+    "answer",
     "browse",
     "check",
+    "hint_of",
     "hosts_of",
     "payloads_of",
     "samples",
@@ -83,6 +86,25 @@ def hosts_of(source: Source) -> tuple[str, ...]:
     return connector.hosts(config)
 
 
+def hint_of(source: Source) -> dict[str, object]:
+    """Options of its payloads' shape that follow from a source's configuration; none where it does not hold."""
+    connector = CONNECTORS.get(source.connector)
+    if connector is None:
+        return {}
+    # A reference to a credential is no secret yet, and no hint follows from one.
+    config = {name: value for name, value in source.config.items() if name not in connector.secrets}
+    try:
+        return connector.hint(connector.config.model_validate(config))
+    except ValidationError:
+        return {}
+
+
+def answer(source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None) -> Any:
+    """What the source's interface answers first, whatever it is: to find out where its records stand."""
+    connector, config = _configured(source)
+    return connector.answer(config, Reach(tuple(hosts), (), bound))
+
+
 def check(
     source: Source,
     hosts: Sequence[str] = (),
@@ -109,9 +131,7 @@ def write(
     yield from connector.write(config, outgoing, Reach(tuple(hosts), (), bound))
 
 
-def browse(
-    source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None
-) -> list[Place]:
+def browse(source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None) -> list[Place]:
     """What a server holds that may be read, before it is chosen: the configuration says how to get there."""
     found = CONNECTORS.get(source.connector)
     if found is None or not found.browses:

@@ -75,6 +75,23 @@ class Connector:
         ].read
         return found(config, since, reach)
 
+    def hint(self, config: BaseModel) -> dict[str, object]:
+        """Options of its payloads' shape that follow from the configuration; none where the module says nothing."""
+        said: Callable[[Any], dict[str, object]] | None = getattr(
+            sys.modules[self.config.__module__], "hint", None
+        )
+        return said(config) if said else {}
+
+    @property
+    def answers(self) -> bool:
+        """Whether what its interface answers can be looked at before it is said where the records stand."""
+        return hasattr(sys.modules[self.config.__module__], "answer")
+
+    def answer(self, config: BaseModel, reach: Reach) -> Any:
+        """What its interface answers first."""
+        found: Callable[[Any, Reach], Any] = sys.modules[self.config.__module__].answer
+        return found(config, reach)
+
     @property
     def browses(self) -> bool:
         """Whether it can say what there is to read before anything is chosen."""
@@ -82,9 +99,7 @@ class Connector:
 
     def browse(self, given: Mapping[str, Any], reach: Reach) -> list[Place]:
         """What there is to read, by a configuration that says how to get there and not yet what to read."""
-        found: Callable[[Mapping[str, Any], Reach], list[Place]] = sys.modules[
-            self.config.__module__
-        ].browse
+        found: Callable[[Mapping[str, Any], Reach], list[Place]] = sys.modules[self.config.__module__].browse
         return found(given, reach)
 
     def write(self, config: BaseModel, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:

@@ -152,6 +152,20 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or advice[stage])
 
 
+def answer(config: Config, reach: Reach) -> Any:
+    """The first page's JSON, wherever in it the records stand."""
+    everything = _Span(None)
+    url = _address(config, _Place(config.first_page), everything)
+    found = Asking(config.url, config, reach).fetch(url, _body(config, everything))
+    refuse(found.status, found.url)
+    return json_of(found)
+
+
+def hint(config: Config) -> dict[str, object]:
+    """How its payloads are to be read: the records stand where a person said."""
+    return {"record_path": config.records.split(".")} if config.records else {}
+
+
 def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload]:
     """The pages of one round, each as it came; the last one moves the cursor."""
     asking, told = Asking(config.url, config, reach), (since or {}).get("since")

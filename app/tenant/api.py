@@ -29,6 +29,7 @@ from app.tenant.routes import (
     drafts,
     drift,
     export,
+    feeds,
     ingest,
     mappings,
     objects,
@@ -60,7 +61,7 @@ ABANDONED = 7 * 86_400.0
 QUIET = frozenset({"GET", "HEAD"})
 ROUTERS = (
     uploads, sources, catalogue, targets, mappings, pipelines, runs, reject_export, rejects, records, objects, export, queries, audit, ingest, drafts, templates,
-    standing, browse, publications, credentials, drift, cursors,
+    standing, browse, publications, credentials, drift, cursors, feeds,
 )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from storage import definitions
 from storage.audit import ActionKind
 from storage.definitions import Definition
 
-Kind = Literal["source", "target", "pipeline", "template", "query", "publication"]
+Kind = Literal["source", "target", "pipeline", "template", "feed", "query", "publication"]
 _LONGEST = 63
 
 

@@ -26,6 +26,7 @@ from app.tenant.schemas.sources import (
     SourceRows,
 )
 from app.tenant.tracing import shown
+from connectors import hint_of
 from connectors.formats import CHUNK_BYTES, FORMATS, reader, refit, sniff
 from connectors.formats.outline import of_members, outline
 from engine.errors import Stop
@@ -80,12 +81,17 @@ def payload_of(desk: Desk, source: Source, *, fresh: bool = False, by: str = "a 
     raise NothingThere(source.name, action="Check its folder or address, then look again.")
 
 
-def find_shape(desk: Desk, segment: Segment, format: str | None = None) -> Shape:
-    """The shape of a payload, found out or of the format a person named."""
+def find_shape(desk: Desk, segment: Segment, format: str | None = None, read: Source | None = None) -> Shape:
+    """The shape of a source's payload, found out or of the format a person named.
+
+    Where the source's configuration says where the records stand, they stand there.
+    """
     if format is not None and format not in FORMATS:
         raise NotThisFormat(format, action=f"Formats are {', '.join(FORMATS)}.")
     with desk.landing.open(segment) as stream:
-        return sniff(stream, segment.name, format or "")
+        shape = sniff(stream, segment.name, format or "")
+    hint = hint_of(read) if read is not None and shape.format == "json" else {}
+    return change_shape(desk, segment, shape, None, hint) if hint else shape
 
 
 def change_shape(

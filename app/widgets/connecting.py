@@ -8,12 +8,14 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, browse, frame
+from app.widgets import access, answer_tree, browse, frame
 from app.widgets.form import form, missing
 from app.widgets.listing import Column, Row, cell, listing
 
 # These have a way in of their own: a drop zone, a text box, a list of samples.
 ELSEWHERE = ("upload", "paste", "sample")
+# Interfaces whose answer shows where the records stand.
+ANSWERING = ("rest",)
 
 
 def offers(client: Client) -> None:
@@ -57,12 +59,17 @@ def connecting(client: Client, kind: str) -> None:
         frame.head("No such connector", "Choose one from the list of sources.", crumb=crumb)
         return
     named = feed or connector
-    frame.head(named.title, named.summary, crumb=crumb)
+    actions = frame.head(named.title, named.summary, crumb=crumb)
+    if feed and feed.own:
+        unbuilt = access.why_not(Permission.BUILD)
+        if actions.button("Delete the template", disabled=unbuilt is not None, help=unbuilt):
+            client.delete_feed(feed.name)
+            frame.go("sources", new="any")
     if feed and feed.key:
         frame.warn(f"<b>It asks for a key.</b> You find it here: {feed.key}. Put it into <i>Secret</i>.")
     given = feed.config if feed else {}
     # Of a feed that is described already only the key is missing.
-    shown = None if feed is None else ["secret"] if feed.key else []
+    shown = None if feed is None or feed.own else ["secret"] if feed.key else []
     off = access.why_not(Permission.WORK)
     # A form sends all it holds with the press of a button, so no key struck just before is lost.
     with frame.panel(key="connector"), st.form(f"connect-{kind}", border=False):
@@ -75,14 +82,30 @@ def connecting(client: Client, kind: str) -> None:
         looking = connector.browse and row.form_submit_button(
             "Look what is there", disabled=off is not None, help=off or "Choose instead of typing."
         )
+        asking = kind in ANSWERING and row.form_submit_button(
+            "Look at an answer", disabled=off is not None, help=off or "Find out where the records stand."
+        )
         trying = row.form_submit_button("Try the connection", disabled=off is not None, help=off)
         adding = row.form_submit_button("Add the source", type="primary", disabled=off is not None, help=off)
+        unkept = access.why_not(Permission.BUILD)
+        keeping = row.form_submit_button(
+            "Keep as a template",
+            disabled=unkept is not None,
+            help=unkept or "Stands among the feeds from then on, without its secrets.",
+        )
     lacking = missing(connector.config, config)
-    if (trying or adding) and lacking:
+    if (asking or trying or adding or keeping) and lacking:
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
         return
     if looking:
         browse.look(client, connector.name, config, kind)
+    if asking:
+        answer_tree.look(client, connector.name, config, kind)
+    if keeping:
+        called = title or connector.title
+        kept = access.attempt(client.keep_feed, title=called, connector=connector.name, config=config)
+        if kept is not None:
+            frame.tell(f"{called} is kept as a template. You find it among the feeds.")
     if trying:
         with st.spinner("Trying each stage"):
             found = access.attempt(client.check_connection, connector.name, config)
@@ -98,6 +121,7 @@ def connecting(client: Client, kind: str) -> None:
     if problem is not None:
         frame.notice(problem)
     browse.offer(kind)
+    answer_tree.offer(kind)
     tried = st.session_state.get(f"tried-{kind}")
     if tried is not None:
         stages(tried)

@@ -44,19 +44,25 @@ class JsonDocument:
         objects = sampled(stream, path)
         if not objects and not _LOOKS_LIKE_JSON.match(head[bom(head)[0] :][:4096]):
             return None
-        notes = [f"the records stand at {'.'.join(path)}; what stands beside is not read"] if path else []
-        if not objects:
-            notes.append("no whole object stands near its beginning")
         options: dict[str, Any] = {"record_path": None if path is None else list(path)}
-        return Shape(format=self.name, fields=fields_of(objects), options=options, notes=tuple(notes))
+        return Shape(
+            format=self.name, fields=fields_of(objects), options=options, notes=_notes(path, bool(objects))
+        )
 
     def refit(self, stream: BinaryIO, shape: Shape) -> Shape:
         """The fields at the record path a person chose."""
-        return shape.model_copy(update={"fields": fields_of(sampled(stream, path_of(shape)))})
+        path = path_of(shape)
+        objects = sampled(stream, path)
+        return shape.model_copy(update={"fields": fields_of(objects), "notes": _notes(path, bool(objects))})
 
     def read(self, stream: BinaryIO, shape: Shape, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
         """Every element of the list is a row or a fault, counted in order."""
         yield from chunks(stream, path_of(shape), chunk_bytes, int(shape.options.get("nesting", NESTING)))
+
+
+def _notes(path: Path | None, some: bool) -> tuple[str, ...]:
+    where = (f"the records stand at {'.'.join(path)}; what stands beside is not read",) if path else ()
+    return where if some else (*where, "no whole object stands near its beginning")
 
 
 def path_of(shape: Shape) -> Path | None:

@@ -112,6 +112,7 @@ def filled_in(path: str, two: Two, tenant: str, ids: dict[str, str]) -> str:
         "/drift/{run}": ids["run"],
         "/queries/saved/{id}": "their-query",
         "/templates/{id}": "their-template",
+        "/feeds/{id}": "their-feed",
         "/credentials/{id}": ids["credential"],
         "/drafts/{subject}": f"pipeline:{ids['pipeline']}",
     }

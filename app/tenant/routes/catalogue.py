@@ -7,7 +7,6 @@ from fastapi import APIRouter
 from app.tenant.caller import Here
 from app.tenant.schemas.catalogue import (
     ConnectorView,
-    FeedView,
     KindView,
     SampleView,
     StepView,
@@ -16,7 +15,6 @@ from app.tenant.schemas.catalogue import (
 )
 from app.tenant.schemas.rules import OperatorView
 from connectors import CONNECTORS, samples
-from connectors.feeds import FEEDS
 from engine.rules import OPERATORS
 from engine.rulewords import SENTENCES
 from engine.steps import STEPS
@@ -40,12 +38,6 @@ def connectors() -> list[ConnectorView]:
         )
         for c in CONNECTORS.values()
     ]
-
-
-@router.get("/feeds")
-def feeds() -> list[FeedView]:
-    """Well-known feeds, ready to be made sources: fill in the key where one is asked for."""
-    return [FeedView(**vars(feed)) for feed in FEEDS]
 
 
 @router.get("/samples")

@@ -96,7 +96,7 @@ def change(id: str, body: SourceChange, desk: Here, who: Who) -> SourceView:
     segment = reading.payload_of(desk, changed, fresh=other, by=who.user)
     shape = before.shape
     if shape is None or other or body.format is not None:
-        shape = reading.find_shape(desk, segment, body.format)
+        shape = reading.find_shape(desk, segment, body.format, changed)
     if body.dialect is not None or body.options is not None:
         shape = reading.change_shape(desk, segment, shape, body.dialect, body.options)
     changed, keep = credential_keeping.take_in(desk, who, changed, before)
@@ -212,7 +212,7 @@ def make(desk: Desk, who: Caller, body: SourceCreate) -> SourceView:
     draft = f"draft-{secrets.token_hex(6)}"
     drafted = Source(id=draft, name=name or connector, connector=connector, config=config)
     segment = reading.payload_of(desk, drafted, fresh=connector != "upload", by=who.user)
-    shape = reading.find_shape(desk, segment, body.format)
+    shape = reading.find_shape(desk, segment, body.format, drafted)
     wanted = slug(name or segment.name, connector)
     while True:
         id = body.id or unused(desk, "source", wanted)

@@ -25,17 +25,6 @@ class ConnectorView(Answer):
     browse: bool = False
 
 
-class FeedView(Answer):
-    """A well-known feed: a connector and its configuration, and where its key comes from if it asks for one."""
-
-    name: str
-    title: str
-    summary: str
-    connector: str
-    config: dict[str, Any]
-    key: str
-
-
 class SampleView(Answer):
     """A built-in sample, there to try things on."""
 
