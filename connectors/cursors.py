@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors import CONNECTORS
+from connectors import CONNECTORS, lateness
 from engine.model import Source
 from engine.ports import Cursor
 
@@ -49,6 +49,7 @@ def told(source: Source, cursor: Cursor | None) -> str:
     if isinstance(overlap, int | float) and overlap:
         said.append(f"the next run reads the {overlap:g} before it again" if "column" in cursor or "field" in cursor
                     else f"the next run reads the {overlap:g} seconds before it again")  # fmt: skip
+        said += lateness.told(cursor, overlap)
     return f"{_capital('; '.join(said))}."
 
 
@@ -84,6 +85,10 @@ def _by_name(source: Source, cursor: Cursor) -> list[str]:
             + ", ".join(each)
             + (f", and {more:,} more" if more > 0 else "")
         )
+    if cursor.get("complete"):
+        said.append("all of it; the next run reads all of it again")
+    elif "key" in cursor:
+        said.append(f"of a read of all of it everything up to {cursor['key']} {moment(cursor.get('value'))}")
     for name in ("column", "field"):
         if name in cursor and "value" in cursor:
             said.append(f"everything whose {cursor[name]} is {moment(cursor['value'])} or less")
@@ -120,7 +125,7 @@ def _by_name(source: Source, cursor: Cursor) -> list[str]:
 
 _KNOWN = {
     "collections", "column", "field", "value", "files", "last", "known", "since", "at", "etag", "sha256", "modified",
-    "through", "token", "anew",
+    "through", "token", "anew", "key", "complete", "window", "late",
 }  # fmt: skip
 
 
@@ -190,6 +195,8 @@ def _capital(text: str) -> str:
 
 def _misshapen(source: Source, cursor: Cursor) -> str:
     """What is wrong with the parts that all cursors of this connector have."""
+    if "key" in cursor and not source.config.get("cursor"):
+        return ""  # a table that is read whole, by its key
     for name, kind in _FORMS.get(source.connector, {}).items():
         if name not in cursor:
             return f"it lacks {name}"

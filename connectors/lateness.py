@@ -55,24 +55,11 @@ def _own(wider: list[int]) -> list[int]:
     return [here - within for here, within in zip(wider, [0, *wider[:-1]], strict=True)]
 
 
-def told(config: Any, cursor: Cursor) -> str:
-    """Where a read of a table stands, and how late its rows were seen to come."""
-    if "key" in cursor:
-        if cursor.get("complete"):
-            return "All of it was read; the next run reads all of it again."
-        return f"A read of all of it got as far as {cursor['key']} {cursor['value']}; the next run goes on from there."
-    followed, value = cursor.get("column", cursor.get("field")), cursor.get("value")
-    if followed is None or value is None:
-        return "Rows without a value alone; the next run reads everything that has one."
-    said = [f"Everything whose {followed} is {value} or less"]
-    overlap = config.overlap
-    if overlap:
-        said.append(f"the next run reads the {overlap:g} before it again")
-        late: Any = cursor.get("late")
-        if isinstance(late, dict):
-            rows = f"{late['rows']:,} row{'s' if late['rows'] != 1 else ''}"
-            verdict = "raise the overlap" if late["by"] >= overlap else "the overlap covers that"
-            said.append(f"{rows} came late, by up to {late['by']:g}: {verdict}")
-        else:
-            said.append("no row was seen to come late")
-    return "; ".join(said) + "."
+def told(cursor: Cursor, overlap: float) -> list[str]:
+    """How late rows were seen to come, in words; nothing where nobody looked."""
+    late: Any = cursor.get("late")
+    if not isinstance(late, dict):
+        return ["no row was seen to come late"] if "window" in cursor else []
+    rows = f"{late['rows']:,} row{'s' if late['rows'] != 1 else ''}"
+    verdict = "raise the overlap" if late["by"] >= overlap else "the overlap covers that"
+    return [f"{rows} came late, by up to {late['by']:g}: {verdict}"]

@@ -46,8 +46,7 @@ from connectors.registry import Reach, connector
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
 _NDJSON = "application/x-ndjson"
-cursor_told = lateness.told
-__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
+__all__ = ["Config", "browse", "check", "read", "write"]
 
 
 @connector(

@@ -34,8 +34,7 @@ _BLOBS = {
     FIELD_TYPE.BLOB, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB, FIELD_TYPE.LONG_BLOB, FIELD_TYPE.STRING,
     FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR, FIELD_TYPE.GEOMETRY,
 }  # fmt: skip
-cursor_told = lateness.told
-__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
+__all__ = ["Config", "browse", "check", "read", "write"]
 
 
 @connector(

@@ -32,8 +32,7 @@ _SILENCE = 600
 _BLOCK = 1 << 18
 # Types of PostgreSQL's categories (pg_type.typcategory): dates and times, numbers; text orders as well.
 _TIMES, _NUMBERS, _TEXT = "D", "N", "S"
-cursor_told = lateness.told
-__all__ = ["Config", "browse", "check", "cursor_told", "read", "write"]
+__all__ = ["Config", "browse", "check", "read", "write"]
 
 
 @connector(

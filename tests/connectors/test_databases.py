@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ import pymysql
 import pytest
 
 from connectors import CONNECTORS, Reach, browse, payloads_of
+from connectors.cursors import told
 from connectors.database import NotReadable
 from connectors.mongo_server import TooOld
 from connectors.upsert import NotWritable
@@ -349,9 +349,9 @@ def test_a_token_the_server_has_forgotten_says_what_to_do(followed: tuple[Any, S
     _, from_ = followed
     # A well-formed token of the year 2001, long before this server kept anything.
     old = {"token": '{"_data": "823A4FD2800000000129295A1004"}'}
-    with pytest.raises((TooOld, NotReadable)) as told:
+    with pytest.raises((TooOld, NotReadable)) as refused:
         lines(from_, old)
-    assert told.value.action
+    assert refused.value.action
 
 
 def test_a_server_that_tells_no_changes_says_so(mongo_url: str) -> None:
@@ -383,13 +383,10 @@ def stamped(base: Base, name: str, *rows: tuple[int, str]) -> None:
 
 def test_how_late_rows_come_is_measured_and_told(base: Base) -> None:
     followed = base.source("late", cursor="at", overlap=64)
-    connector = CONNECTORS[base.kind]
-    config = connector.config.model_validate(followed.config)
-    told = sys.modules[connector.config.__module__].cursor_told
     stamped(base, "late", (1, "00:00"), (2, "04:00"), (3, "05:00"))
     first = pages(followed)[-1][1]
     assert first is not None
-    assert "no row was seen to come late" in told(config, first)
+    assert "no row was seen to come late" in told(followed, first)
     # Nothing new, nothing late: the cursor says the same again.
     assert pages(followed, first)[-1][1] == first
     # Stamped 20 seconds before what had been read already, and committed after it.
@@ -397,9 +394,9 @@ def test_how_late_rows_come_is_measured_and_told(base: Base) -> None:
     second = pages(followed, first)[-1][1]
     assert second is not None
     assert second["late"] == {"rows": 1, "by": 32.0}
-    assert "1 row came late, by up to 32: the overlap covers that" in told(config, second)
+    assert "1 row came late, by up to 32: the overlap covers that" in told(followed, second)
     stamped(base, "late", (6, "05:01"), (7, "05:58"))
     third = pages(followed, second)[-1][1]
     assert third is not None
     assert third["late"] == {"rows": 3, "by": 64.0}
-    assert "raise the overlap" in told(config, third)
+    assert "raise the overlap" in told(followed, third)
