@@ -64,8 +64,13 @@ class Config(BaseModel):
         default=[],
         description="Take only events with one of these tags; % stands for anything, none means all.",
     )
-    without_tags: list[str] = Field(default=[], description="Leave out events with one of these tags.")
+    without_tags: list[str] = Field(
+        json_schema_extra={"further": True},
+        default=[],
+        description="Leave out events with one of these tags.",
+    )
     threat_levels: list[str] = Field(
+        json_schema_extra={"further": True},
         default=[],
         description="Take only events of these levels: high, medium, low, undefined; none means all.",
     )
@@ -75,6 +80,7 @@ class Config(BaseModel):
         description="Take only attributes that MISP marks for detection (to_ids), and not the context.",
     )
     deleted: bool = Field(
+        json_schema_extra={"further": True},
         title="With deleted attributes",
         default=True,
         description="Take attributes that were deleted as well: they come as revoked.",
