@@ -44,7 +44,7 @@ def run(command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> 
             env={**os.environ, **(env or {})},
         )
         while process.poll() is None:
-            for pid in _tree(process.pid):
+            for pid in tree(process.pid):
                 peaks[pid] = max(peaks.get(pid, 0), _peak_kb(pid))
             grown = max(grown, _shared_kb() - shared)
             time.sleep(0.05)
@@ -72,7 +72,7 @@ def _answer(text: str) -> dict[str, Any]:
     raise Failed(f"no JSON object in: {text[-500:]}")
 
 
-def _tree(pid: int) -> list[int]:
+def tree(pid: int) -> list[int]:
     """A process and all its descendants."""
     pids = [pid]
     for parent in pids:
