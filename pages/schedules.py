@@ -11,7 +11,7 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, frame, words
+from app.widgets import access, frame, publishing, words
 from app.widgets.bars import Bar, bars
 from app.widgets.clock import next_change
 from app.widgets.cron import (
@@ -97,18 +97,38 @@ def stands(schedule: Schedule) -> Cell:
             return cell("not due yet", tone="muted")
 
 
+def leads(schedule: Schedule, run: str | None) -> tuple[str, dict[str, Any]]:
+    """Where one of its times leads: a run of its own, or the publication with all its deliveries."""
+    scheduled = schedule["pipeline"]
+    if scheduled.startswith(publishing.PREFIX):
+        return "schedules", {"publication": scheduled.removeprefix(publishing.PREFIX)}
+    return "runs", {"run": run}
+
+
+def to(schedule: Schedule, run: str | None) -> str:
+    """The address of that."""
+    page, params = leads(schedule, run)
+    return access.address(page, **params) if run else ""
+
+
 def strip(schedule: Schedule) -> Cell:
     """The last thirty due times, the newest at the right."""
     shown = [
         {"tone": outcome(one)[1], "hint": told(one),
-         "href": access.address("runs", run=one["run"]) if one["run"] else ""}
+         "href": to(schedule, one["run"])}
         for one in reversed(schedule["recent"])
     ]  # fmt: skip
     return cell(strip=[{"tone": "gap", "hint": "", "href": ""}] * (SHOWN - len(shown)) + shown)
 
 
+def named(client: Client, publications: list[Any]) -> dict[str, str]:
+    """All that can be scheduled: pipelines to run and publications to deliver."""
+    return {p.pipeline.id: p.pipeline.name for p in client.pipelines()} | publishing.scheduled(publications)
+
+
 def overview(client: Client) -> None:
-    names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
+    published = client.publications()
+    names = named(client, published)
     found: list[Schedule] = call("GET")
     found.sort(key=lambda s: (ORDER.index(s["standing"]["state"]) if s["standing"]["state"] in ORDER else 9,
                               not s["enabled"], s["next"][0]["utc"] if s["next"] else "~"))  # fmt: skip
@@ -122,6 +142,7 @@ def overview(client: Client) -> None:
             frame.go("schedules", schedule="new")
     if not found:
         empty(bool(names))
+        publishing.overview(client, published)
         return
     rows = []
     for schedule in found:
@@ -139,7 +160,7 @@ def overview(client: Client) -> None:
         ]  # fmt: skip
         rows.append(Row(schedule["id"], cells, href=access.address("schedules", schedule=schedule["id"])))
     heads = [
-        Column("Pipeline"),
+        Column("Pipeline or publication"),
         Column("When"),
         Column("Stands"),
         Column(f"Last {SHOWN} times", width="206px", hint="The newest at the right; a bar opens its run."),
@@ -153,6 +174,7 @@ def overview(client: Client) -> None:
     with frame.panel("All", note, key="schedules", flush=True):
         chosen = listing("Schedules", heads, rows, key="schedule-list", widest=260)
     legend()
+    publishing.overview(client, published)
     if chosen.opened:
         frame.go("schedules", schedule=chosen.opened)
 
@@ -336,7 +358,7 @@ def due_list(when: dict[str, Any], times: list[dict[str, Any]], none: str) -> No
 
 
 def detail(client: Client, id: str) -> None:
-    names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
+    names = named(client, client.publications())
     fresh = id == "new"
     if fresh and not names:
         frame.head("New schedule", crumb=frame.link("Schedules", "schedules"))
@@ -365,7 +387,11 @@ def detail(client: Client, id: str) -> None:
             pipelines = list(names)
             at = pipelines.index(schedule["pipeline"]) if schedule["pipeline"] in pipelines else 0
             pipeline = st.selectbox(
-                "Pipeline", pipelines, index=at, format_func=lambda p: names[p], key="s-pipeline"
+                "Pipeline or publication",
+                pipelines,
+                index=at,
+                format_func=lambda p: names[p],
+                key="s-pipeline",
             )
             when = timing(schedule)
         with frame.panel("Otherwise", "overlap, missed times, failures", key="otherwise"):
@@ -451,8 +477,10 @@ def history(id: str) -> None:
                 )
             )  # fmt: skip
             if run:
-                frame.go("runs", run=run)
+                page, params = leads(schedule, run)
+                frame.go(page, **params)
         rows = []
+        ran = "Delivery" if schedule["pipeline"].startswith(publishing.PREFIX) else "Run"
         for place, firing in enumerate(firings):
             due = words.moment(firing["due"])
             text, tone = outcome(firing)
@@ -463,25 +491,28 @@ def history(id: str) -> None:
                         cell(words.ago(due) if due else "", hint=words.exact(due) if due else "",
                              sub=f"try {firing['attempt']}" if firing["attempt"] > 1 else ""),
                         cell(text, tone={"bad": "bad", "wait": "wait"}.get(tone, ""), sub=firing["detail"], hint=firing["detail"]),
-                        cell(f"Run {firing['run']}" if firing["run"] else "", tone="muted"),
+                        cell(f"{ran} {firing['run']}" if firing["run"] else "", tone="muted"),
                     ],
-                    href=access.address("runs", run=firing["run"]) if firing["run"] else "",
+                    href=to(schedule, firing["run"]),
                     go=bool(firing["run"]),
                 )
             )  # fmt: skip
         chosen = listing(
-            "History", [Column("Due"), Column("Outcome"), Column("Run", right=True)], rows, key="history-list",
+            "History", [Column("Due"), Column("Outcome"), Column(ran, right=True)], rows, key="history-list",
             none="It has not been due yet.", height=300, widest=240,
         )  # fmt: skip
     if chosen.opened:
-        frame.go("runs", run=chosen.opened.partition("-")[0])
+        page, params = leads(schedule, chosen.opened.partition("-")[0])
+        frame.go(page, **params)
 
 
 def page() -> None:
     client = access.client()
-    wanted = frame.asked("schedule")
+    wanted, publication = frame.asked("schedule"), frame.asked("publication")
     if wanted:
         detail(client, wanted)
+    elif publication:
+        publishing.page(client, publication)
     else:
         overview(client)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from app.widgets import access, frame, words
+from app.widgets.publishing import begin
 from app.widgets.view import View, export_address
 
 FORMATS = {
@@ -43,3 +44,8 @@ def exporting(view: View, title: str) -> None:
         f"Download {FORMATS[format]}", export_address(replace(view, where=(), search="") if every else view, target, format),
         type="primary", disabled=not found.exported, width="stretch",
     )  # fmt: skip
+    if st.button(
+        "Publish to another system", width="stretch",
+        help="A database, a TAXII collection or a MISP instance that is kept up to date from here.",
+    ):  # fmt: skip
+        begin(view)
