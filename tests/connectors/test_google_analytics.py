@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors import NotConfigured, browse, check, hosts_of, payloads_of
+from connectors.cursors import doubt, told
 from connectors.google_analytics import Config, Withheld
 from connectors.google_analytics_property import NotAllowedIn, NotReadable, SignInRefused, Spared, UsedUp
 from connectors.signing import BrokenAnswer
@@ -155,6 +156,19 @@ def test_a_broken_row_is_passed_on_and_the_others_are_read(analytics: Analytics)
     good, odd = objects(found)
     assert (good["date"], good["sessions"], good["sessions.new"], good["x"]) == ("20260101", "7", 1, [1])
     assert odd == {"dimensionValues": []}
+
+
+def test_cursors_are_told_in_words_and_those_of_another_property_are_found_out(analytics: Analytics) -> None:
+    at = {"property": PROPERTY, "through": "2026-01-31"}
+    whole = source(analytics)
+    assert told(whole, at) == (
+        f"All days of property {PROPERTY} up to 2026-01-31; the next run reads the last 3 of them again."
+    )
+    assert told(whole, {"property": PROPERTY}) == f"No whole window of property {PROPERTY} has been read yet."
+    assert doubt(whole, at) == ""
+    assert doubt(whole, {**at, "property": "7"}) == f"it is of property 7, and the source reads {PROPERTY}"
+    assert doubt(whole, {**at, "through": "soon"}) == "through is no day"
+    assert doubt(whole, {**at, "through": str(days_ago(0))}) == "its day has not ended yet"
 
 
 # ── signing in and choosing ──────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from connectors import browse, check, hosts_of, payloads_of
+from connectors.cursors import doubt, told
 from connectors.salesforce_org import Gone, NotReadable, SignInRefused, Spared, UsedUp
 from connectors.salesforce_rounds import Unfollowable, Withheld
 from connectors.signing import BrokenAnswer
@@ -470,6 +471,26 @@ def test_objects_and_fields_are_offered_to_choose_from(org: Salesforce) -> None:
     chosen, _ = browse(source(org), HERE)
     assert [held.name for held in chosen.columns if held.key] == ["Id"]
     assert {"Email", "SystemModstamp"} <= {held.name for held in chosen.columns}
+
+
+def test_an_object_of_which_nothing_may_be_seen_is_told_so(org: Salesforce) -> None:
+    org.trouble = once("describe", (200, {}, {"name": "Contact", "fields": []}))
+    with pytest.raises(NotReadable, match="shows this user no field"):
+        taken(source(org))
+
+
+def test_cursors_are_told_in_words_and_those_of_another_object_are_found_out(org: Salesforce) -> None:
+    at = {"object": "Contact", "modified": "2026-01-01T00:20:00.000Z"}
+    again = source(org, overlap=600)
+    assert told(again, at) == (
+        "Every change of Contact up to 2026-01-01T00:20:00.000Z; the next run reads the 600 seconds before it again."
+    )
+    middle = {"object": "Contact", "job": "750", "locator": "a", "read": 2000}
+    assert told(again, middle) == "2,000 records of Contact in, in the middle of bulk job 750."
+    assert "each run asks for everything" in told(again, {"object": "Contact"})
+    assert doubt(again, at) == ""
+    assert doubt(again, {**at, "object": "Lead"}) == "it is of Lead, and the source reads Contact"
+    assert doubt(again, {**at, "modified": "soon"}) == "modified is no time"
 
 
 def test_its_secrets_are_for_the_sign_in_and_may_be_bound_to_it(org: Salesforce) -> None:
