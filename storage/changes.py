@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from engine.scan import identifier
+from engine.scan import identifier, literal
 from storage import presence, records, waiting
 from storage.records import RUN_BITS
 
@@ -42,19 +42,24 @@ class Change:
 
 def of_run(cursor: DuckDBPyConnection, run: int, limit: int = 20) -> list[Change]:
     """What a run changed, kinds that have any records only; of each kind up to `limit` records."""
-    found: dict[str, Sequence[tuple[str, int, str]]] = {
+    asked = {
         "altered": _altered(cursor, run),
         "revoked": _revoked(cursor, run),
-        "gone": [(*each, "") for each in presence.gone_in(cursor, run)],
-        "back": [(*each, "") for each in presence.back_in(cursor, run)],
+        "gone": presence.gone_in(run),
+        "back": presence.back_in(run),
         "waiting": waiting.of_run(cursor, run),
-        "settled": waiting.settled_by(cursor, run),
+        "settled": waiting.settled_by(run),
     }
-    return [
-        Change(kind, len({each[:2] for each in rows}), tuple(touched(cursor, rows[:limit])))
-        for kind, rows in found.items()
-        if rows
-    ]
+    found = []
+    for kind, sql in asked.items():
+        count = (
+            cursor.execute(f"SELECT count(DISTINCT (target, kh)) FROM ({sql})").fetchall()[0][0] if sql else 0
+        )
+        if count:
+            rows = cursor.execute(f"SELECT * FROM ({sql}) ORDER BY ALL LIMIT {int(limit)}").fetchall()
+            some = [(row[0], row[1], row[2] if len(row) > 2 else "") for row in rows]
+            found.append(Change(kind, count, tuple(touched(cursor, some))))
+    return found
 
 
 def touched(cursor: DuckDBPyConnection, rows: Sequence[tuple[str, int, str]]) -> list[Touched]:
@@ -80,30 +85,26 @@ def touched(cursor: DuckDBPyConnection, rows: Sequence[tuple[str, int, str]]) ->
     ]
 
 
-def _altered(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int, str]]:
-    found = []
-    for target in records.kept_targets(cursor):
-        seen = f"store.seen.{identifier(target)}"
-        rows = cursor.execute(
-            f"SELECT DISTINCT n.kh FROM {seen} n SEMI JOIN {seen} o ON o.kh = n.kh AND o.ver = n.ver "
-            f"AND o.vh <> n.vh AND o.seq < n.seq WHERE n.seq >= {run << RUN_BITS} AND n.seq < {(run + 1) << RUN_BITS} "
-            "ORDER BY 1"
-        ).fetchall()
-        found += [(target, row[0], "") for row in rows]
-    return found
+def _altered(cursor: DuckDBPyConnection, run: int) -> str:
+    """SQL for records of which a run brought a version that was known with other content; empty for none at all."""
+    mine = f"n.seq >= {run << RUN_BITS} AND n.seq < {(run + 1) << RUN_BITS}"
+    return " UNION ALL ".join(
+        f"SELECT DISTINCT {literal(target)} AS target, n.kh FROM store.seen.{identifier(target)} n "
+        f"SEMI JOIN store.seen.{identifier(target)} o ON o.kh = n.kh AND o.ver = n.ver AND o.vh <> n.vh "
+        f"AND o.seq < n.seq WHERE {mine}"
+        for target in records.kept_targets(cursor)
+    )
 
 
-def _revoked(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int, str]]:
-    """Records whose version of this run says that they are revoked, where the one before did not."""
-    found = []
-    for target in records.kept_targets(cursor):
-        name = identifier(target)
-        columns = {r[0]: r[1] for r in cursor.execute(f"DESCRIBE store.kept.{name}").fetchall()}
-        if columns.get("revoked") != "BOOLEAN":
-            continue
-        rows = cursor.execute(
-            f"SELECT DISTINCT n._kh FROM store.kept.{name} n WHERE n._run = {run} AND n.revoked AND NOT EXISTS ("
-            f"SELECT 1 FROM store.kept.{name} o WHERE o._kh = n._kh AND o._seq < n._seq AND o.revoked) ORDER BY 1"
-        ).fetchall()
-        found += [(target, row[0], "") for row in rows]
-    return found
+def _revoked(cursor: DuckDBPyConnection, run: int) -> str:
+    """SQL for records whose version of a run says that they are revoked, where none before it did."""
+    held = cursor.execute(
+        "SELECT table_name FROM duckdb_columns() WHERE database_name = 'store' AND schema_name = 'kept' "
+        "AND column_name = 'revoked' AND data_type = 'BOOLEAN' ORDER BY 1"
+    ).fetchall()
+    return " UNION ALL ".join(
+        f"SELECT DISTINCT {literal(target)} AS target, n._kh AS kh FROM store.kept.{identifier(target)} n "
+        f"WHERE n._run = {run} AND n.revoked AND NOT EXISTS (SELECT 1 FROM store.kept.{identifier(target)} o "
+        "WHERE o._kh = n._kh AND o._seq < n._seq AND o.revoked)"
+        for (target,) in held
+    )

@@ -83,33 +83,27 @@ def forget(cursor: DuckDBPyConnection, run: int) -> None:
     cursor.execute("DELETE FROM store.spire.presence WHERE run = ?", [run])
 
 
-def gone_in(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int]]:
-    """Objects (target model, key hash) that a run found gone from every payload of its pipeline."""
-    return cursor.execute(
-        """
+def gone_in(run: int) -> str:
+    """SQL for the objects (target model, key hash) that a run found gone from every payload of its pipeline."""
+    return f"""
         SELECT target, kh FROM (
             SELECT pipeline, payload, target, kh, arg_max(there, run) AS there, max(run) AS last
             FROM store.spire.presence
-            WHERE run <= $run AND pipeline IN (SELECT pipeline FROM store.spire.presence WHERE run = $run)
+            WHERE run <= {run} AND pipeline IN (SELECT pipeline FROM store.spire.presence WHERE run = {run})
             GROUP BY ALL
-        ) GROUP BY target, kh HAVING NOT bool_or(there) AND max(last) = $run ORDER BY ALL
-        """,
-        {"run": run},
-    ).fetchall()
+        ) GROUP BY target, kh HAVING NOT bool_or(there) AND max(last) = {run}
+    """
 
 
-def back_in(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int]]:
-    """Objects that a run found again where an earlier one had found them gone."""
-    return cursor.execute(
-        """
+def back_in(run: int) -> str:
+    """SQL for the objects that a run found again where an earlier one had found them gone."""
+    return f"""
         SELECT DISTINCT now.target, now.kh FROM store.spire.presence now
-        SEMI JOIN (SELECT * FROM store.spire.presence WHERE run < $run AND NOT there) before
+        SEMI JOIN (SELECT * FROM store.spire.presence WHERE run < {run} AND NOT there) before
             ON before.pipeline = now.pipeline AND before.payload = now.payload
             AND before.target = now.target AND before.kh = now.kh
-        WHERE now.run = $run AND now.there ORDER BY ALL
-        """,
-        {"run": run},
-    ).fetchall()
+        WHERE now.run = {run} AND now.there
+    """
 
 
 def gone_from(cursor: DuckDBPyConnection, target: str, key: int) -> list[Gone]:

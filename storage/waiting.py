@@ -90,9 +90,10 @@ def _named(cursor: DuckDBPyConnection, target: str) -> str:
     parts = [f"[{', '.join(single)}]"] if single else []
     parts += [f"coalesce({name}, [])" for name in lists]
     if held.get("object") == "JSON":
-        counted = [f"({name} IS NOT NULL)::INTEGER" for name in single]
-        counted += [f"coalesce(len({name}), 0)" for name in lists]
         text = "object::VARCHAR"
+        # A mapping may name what the text does not.
+        counted = [f"coalesce(contains({text}, {name}), false)::INTEGER" for name in single]
+        counted += [f"coalesce(len(list_filter({name}, x -> contains({text}, x))), 0)" for name in lists]
         # The object's own id is the one more.
         many = f"len(string_split({text}, '--')) - 1 > {' + '.join(['1', *counted])}"
         parts.append(f"CASE WHEN {many} THEN regexp_extract_all({text}, {literal(_ID)}, 1) ELSE [] END")
@@ -176,18 +177,14 @@ def of_record(cursor: DuckDBPyConnection, target: str, key: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def of_run(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int, str]]:
-    """What versions a run wrote wait for still: target model, key hash and id."""
-    return cursor.execute(
-        f"SELECT DISTINCT target, kh, ref FROM ({_open(cursor)}) WHERE run = ? ORDER BY ref, target, kh",
-        [run],
-    ).fetchall()
+def of_run(cursor: DuckDBPyConnection, run: int) -> str:
+    """SQL for what versions a run wrote wait for still: target model, key hash and id."""
+    return f"SELECT DISTINCT target, kh, ref FROM ({_open(cursor)}) WHERE run = {run}"
 
 
-def settled_by(cursor: DuckDBPyConnection, run: int) -> list[tuple[str, int, str]]:
-    """References of older runs whose objects a run brought: target model, key hash and id."""
-    return cursor.execute(
-        "SELECT DISTINCT w.target, w.kh, w.ref FROM store.spire.settled s "
-        "JOIN store.spire.waiting w ON w.seq = s.seq AND w.rh = s.rh WHERE s.run = ? AND w.run <> s.run ORDER BY ALL",
-        [run],
-    ).fetchall()
+def settled_by(run: int) -> str:
+    """SQL for the references of older runs whose objects a run brought: target model, key hash and id."""
+    return (
+        "SELECT DISTINCT w.target, w.kh, w.ref FROM store.spire.settled s JOIN store.spire.waiting w "
+        f"ON w.seq = s.seq AND w.rh = s.rh WHERE s.run = {run} AND w.run <> s.run"
+    )
