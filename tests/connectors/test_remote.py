@@ -15,10 +15,12 @@ from pydantic import ValidationError
 
 from connectors import check, payloads_of, remote, web_folder
 from connectors import s3 as s3_connector
-from connectors import sftp as sftp_connector
-from connectors.addresses import NotAllowed
+from connectors.addresses import NotAllowed, resolve
+from connectors.places import s3 as bucket_at
+from connectors.places.sftp import NoFolder, Turned, UnknownHost
 from connectors.registry import Reach
 from connectors.remote import Changed, File, Pattern, TooManyFiles
+from connectors.sftp import Config as SftpConfig
 from connectors.web import Turned as WebTurned
 from engine.errors import Stop
 from engine.model import Source
@@ -258,11 +260,11 @@ def test_nothing_is_sent_to_a_server_whose_key_was_not_accepted(sftp_server: sft
         last = list(check(shelf.source(host_key=keys), HERE))[-1]
         assert (last.name, last.ok) == ("host key", False)
         assert sftp_server.fingerprint in last.detail
-        with pytest.raises(sftp_connector.UnknownHost):
+        with pytest.raises(UnknownHost):
             taken(shelf.source(host_key=keys))
     assert sftp_server.signed_in == 0
     with pytest.raises(ValidationError):
-        sftp_connector.Config.model_validate({**shelf.config, "host_key": ["aa:bb:cc"]})
+        SftpConfig.model_validate({**shelf.config, "host_key": ["aa:bb:cc"]})
 
 
 def test_a_private_key_signs_in_and_a_wrong_one_says_so(sftp_server: sftp.Server) -> None:
@@ -270,7 +272,7 @@ def test_a_private_key_signs_in_and_a_wrong_one_says_so(sftp_server: sftp.Server
     shelf.put("a.csv", b"1", OLD)
     assert names(shelf.source(password="", key=sftp_server.key)) == ["a.csv"]
     for wrong in ({"password": "wr0ng"}, {"key": sftp._made()}, {"key": "no key at all"}):
-        with pytest.raises(sftp_connector.Turned) as raised:
+        with pytest.raises(Turned) as raised:
             taken(shelf.source(**wrong))
         assert "wr0ng" not in str(raised.value)
 
@@ -282,7 +284,7 @@ def test_links_and_files_still_being_written_are_left(sftp_server: sftp.Server) 
     (sftp_server.folder / "link.csv").symlink_to("/etc/passwd")
     (sftp_server.folder / "around").symlink_to(sftp_server.folder)
     assert names(shelf.source(pattern="**", settle_seconds=600)) == ["a.csv"]
-    with pytest.raises(sftp_connector.NoFolder):
+    with pytest.raises(NoFolder):
         taken(shelf.source(path="nowhere"))
 
 
@@ -311,7 +313,7 @@ def test_pages_of_a_long_list_are_followed(request: pytest.FixtureRequest, stora
     for number in range(7):
         shelf.put(f"{number}.csv", b"1", OLD)
     config = s3_connector.Config.model_validate(shelf.config)
-    with s3_connector._connected(config, Reach(HERE), s3_connector.resolve) as bucket:
+    with bucket_at.connected(config, Reach(HERE), resolve) as bucket:
         asked: list[int] = []
         whole = bucket.page
 
