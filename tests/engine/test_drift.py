@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import drift_types
+from engine import drift_patch, drift_types
 from engine.drift import Finding, compare, gone_by_chance, learned
 from engine.drift_look import MARKS, Look, Looking
+from engine.model import Mapping
+from engine.targets import TARGETS
 
 Row = dict[str, object]
 
@@ -233,3 +235,45 @@ def test_python_and_sql_agree_on_what_is_of_a_type(value: str, type: str) -> Non
 
 
 CONNECTION = duckdb.connect()
+
+
+MAPPED = Mapping.model_validate(
+    {
+        "target": "indicator",
+        "fields": [
+            {"field": "value", "from": "a", "steps": [{"step": "canonical", "options": {"kind_field": "b"}}]},
+            {"field": "name", "sql": "upper(a) || b || 'a'"},
+            {
+                "field": "description",
+                "from": "note",
+                "steps": [{"step": "concat", "options": {"fields": ["a", "c"]}}],
+            },
+        ],
+        "where": "b <> 'x' AND c IS NOT NULL",
+        "explode": "c",
+        "rules": [{"id": "told", "operator": "required", "field": "description"}],
+    }
+)
+
+
+def test_a_name_is_followed_wherever_it_stands_and_two_can_change_places() -> None:
+    found = drift_patch.followed(MAPPED, {"a": "b", "b": "a", "c": "d e"})
+    assert found.fields[0].source == "b"
+    assert found.fields[0].steps[0].options == {"kind_field": "a"}
+    assert found.fields[1].sql == 'UPPER("b") || "a" || \'a\''
+    assert found.fields[2].steps[0].options == {"fields": ["b", "d e"]}
+    assert found.where == '"a" <> \'x\' AND NOT "d e" IS NULL'
+    assert found.explode == "d e"
+    assert drift_patch.followed(MAPPED, {"elsewhere": "x"}) == MAPPED
+
+
+def test_what_is_gone_goes_with_its_rules_but_what_is_required_stays() -> None:
+    indicator = TARGETS["indicator"]
+    left, said = drift_patch.without(MAPPED, "note", indicator)
+    assert [item.field for item in left.fields] == ["value", "name"]
+    assert left.rules == ()
+    assert said == ["Rules about description go with it."]
+    kept = Mapping.model_validate({"target": "indicator", "fields": [{"field": "id", "from": "key"}]})
+    same, said = drift_patch.without(kept, "key", indicator)
+    assert same == kept
+    assert said == ["id is required and was made of key: say where it comes from now."]

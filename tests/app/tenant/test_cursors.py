@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import access
+from app.cli.cursors import NoCursor, cursor_commands
 from app.client import Client
 from app.tenant.desk import Desk
 from app.wire import Refused
@@ -97,3 +101,21 @@ def test_an_uploaded_file_has_no_cursor_to_set(client: Client) -> None:
     assert (shown.moves, shown.points) == (False, [])
     with pytest.raises(Refused, match="no position"):
         client.set_cursor("p", {"at": 1})
+
+
+def test_the_command_says_what_will_be_read_again_before_it_does_it(
+    client: Client, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "tenant", lambda name: nullcontext(client))
+    said = CliRunner().invoke(cursor_commands, ["rewind", "inbox", "--run", "1"])
+    assert "12 rows by 1 runs" in said.output
+    assert "Nothing was changed" in said.output
+    assert client.cursor("inbox").run == 2
+
+    done = CliRunner().invoke(
+        cursor_commands, ["rewind", "inbox", "--run", "1", "--yes", "--reason", "again"]
+    )
+    assert done.exit_code == 0
+    assert client.cursor("inbox").says == "1 file read, the newest first.csv."
+    refused = CliRunner().invoke(cursor_commands, ["set", "inbox", "{"])
+    assert isinstance(refused.exception, NoCursor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,68 @@ def test_a_run_of_the_first_file_again_finds_nothing(client: Client, desk: Desk,
     again = client.ingest(feed, wait=60)
     assert client.run(again.run).drift is None
     assert FEED.startswith("indicator")
+
+
+def test_a_connectors_later_files_are_read_by_their_own_headers_until_the_mapping_follows(
+    client: Client, desk: Desk, tmp_path: Path
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"folders": (str(tmp_path),)})
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+
+    def arrives(name: str, text: str) -> Any:
+        (inbox / name).write_text(text)
+        os.utime(inbox / name, (1_700_000_000, 1_700_000_000))
+        return client.start_run("feed", wait=60)
+
+    (inbox / "a.csv").write_text(csv(lines(300)))
+    os.utime(inbox / "a.csv", (1_600_000_000, 1_600_000_000))
+    client.create_source(connector="folder", config={"path": str(inbox)}, name="Inbox", id="feed")
+    client.create_pipeline(name="Feed", id="feed", source="feed", mappings=[MAPPING])
+    assert client.start_run("feed", wait=60).ledger.inserted == 300
+
+    shuffled = arrives("b.csv", csv(lines(40, 400), ["notes", "confidence", "first_seen", "indicator"]))
+    assert (shuffled.ledger.inserted, shuffled.drift) == (40, None)
+
+    wider = [{"source": "x", **row} for row in lines(60, 500)]
+    wider[5]["confidence"] = "many"
+    found = arrives("c.csv", csv(wider, ["source", "notes", "confidence", "first_seen", "indicator"]))
+    assert (found.ledger.inserted, found.ledger.rejected) == (59, 1)
+    assert [(f.kind, f.field) for f in found.drift.findings] == [("new", "source")]
+    (reject,) = client.rejects(run=found.run).rejects
+    assert reject.fields["indicator"] == wider[5]["indicator"]
+    client.change_reject(reject.id, fields={"confidence": "70"})
+    assert client.reject(reject.id).fixed.count(",") == 4
+    assert client.replay().ledgers[0]["inserted"] == 1
+    assert client.records("indicator", search=wider[5]["indicator"]).rows[0]["confidence"] == 70
+
+    client.accept_drift("feed", found.run)
+    assert client.source("feed").source.shape.fields[0].name == "source"
+    assert (
+        arrives(
+            "d.csv", csv(lines(10, 900), ["indicator", "confidence", "first_seen", "notes"])
+        ).ledger.inserted
+        == 10
+    )
+
+
+def test_rows_that_go_to_several_mappings_obey_the_contract_in_each(client: Client) -> None:
+    sure = {**MAPPING, "where": "confidence::INT >= 50"}
+    source = client.create_source(
+        payload=client.paste(ndjson(lines(80)), "f.ndjson").payload, name="f", id="feed"
+    )
+    words = {"new_fields": "discard row", "type_changes": "discard value"}
+    client.create_pipeline(
+        name="Feed", id="feed", source=source.source.id, mappings=[sure, MAPPING], contract=words
+    )  # fmt: skip
+    client.start_run("feed", wait=60)
+    more = lines(40, 4000)
+    for row in more[:10]:
+        row["asn"] = 1
+    for row in more[10:15]:
+        row["confidence"] = "high"
+    shown = later(client, ndjson(more), "f.ndjson")
+    assert (shown.ledger.rejected, shown.ledger.inserted) == (10, 30)
+    assert sum(f.rows for f in shown.findings if f.severity == "warn") == 5
+    tried = client.preview("feed", [sure, MAPPING], 5000, pipeline="feed")
+    assert (tried.rejected, tried.good, tried.warned) == (10, 25, 5)
