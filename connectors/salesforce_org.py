@@ -176,8 +176,13 @@ class Org:
         session = requests.Session()
         self.door.fit(session)
         token = str(answer["access_token"])
+        # Plain dictionaries take a third of the memory of ordered ones.
         self.client = Salesforce(
-            session_id=token, instance_url=self.door.home, session=session, version=config.version
+            session_id=token,
+            instance_url=self.door.home,
+            session=session,
+            version=config.version,
+            object_pairs_hook=None,
         )
         return self.client
 

@@ -21,7 +21,7 @@ from engine.errors import Retry, Stop
 from engine.ports import Cursor, Payload
 
 STAMP = "SystemModstamp"
-BY_QUERY, IN_BULK = 2_000, 20_000
+LEAST, BY_QUERY, IN_BULK = 200, 2_000, 20_000
 RESTARTS = 3
 # Salesforce takes an address of 16,384 bytes, and the client puts the query into it.
 _ADDRESS_BYTES = 16_000
@@ -148,7 +148,7 @@ def _round(org: Org, wanted: Wanted, mark: Mark) -> Iterator[Payload]:
             f"The query has {len(soql):,} characters, more than fit into an address.",
             action="Choose fewer fields, or read in bulk.",
         )
-    batch = {"Sforce-Query-Options": f"batchSize={min(wanted.size or BY_QUERY, BY_QUERY)}"}
+    batch = {"Sforce-Query-Options": f"batchSize={min(max(wanted.size or BY_QUERY, LEAST), BY_QUERY)}"}
     answer = org.ask(lambda client: client.query(soql, include_deleted=wanted.deleted, headers=batch))
     count, number, seen = 0, 0, set[str]()
     while True:

@@ -250,8 +250,9 @@ def test_a_sign_in_that_is_refused_says_why(org: Salesforce, change: dict[str, s
     assert advice in stages[-1].action
 
 
-def test_a_session_that_ended_is_begun_anew_once(org: Salesforce) -> None:
-    pages = payloads_of(source(org), None, HERE)
+@WAYS
+def test_a_session_that_ended_is_begun_anew_once(org: Salesforce, way: dict[str, Any]) -> None:
+    pages = payloads_of(source(org, **way), None, HERE)
     next(pages)
     org.sessions.clear()
     assert len(list(pages)) == 4
@@ -262,7 +263,7 @@ def test_a_session_that_ended_is_begun_anew_once(org: Salesforce) -> None:
         else None
     )
     with pytest.raises(SignInRefused, match="INVALID_SESSION_ID"):
-        taken(source(org))
+        taken(source(org, **way))
     assert len(org.sign_ins) == 4
 
 

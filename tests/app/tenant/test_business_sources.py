@@ -89,6 +89,22 @@ def test_contacts_of_salesforce_are_read_whole_and_then_only_those_that_changed(
     assert client.records("contact").total == 101
 
 
+@pytest.mark.parametrize("transfer", ["query", "bulk"])
+def test_a_run_that_broke_off_loses_nothing_and_doubles_nothing(
+    client: Client, desk: Desk, org: Salesforce, transfer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.web.TRIES", 1)
+    config = org.config(object="Contact", transfer=transfer, page_size=40)
+    _, pipeline = connect(client, desk, "salesforce", config, "contact")
+    third = ("-80", "locator=28")  # as each way names its place
+    org.trouble = lambda method, path: (503, {}, b"") if path.endswith(third) else None
+    assert client.wait_run(client.start_run(pipeline).run).state == "failed"
+    org.trouble = lambda method, path: None
+    client.wait_run(client.start_run(pipeline).run)
+    assert client.records("contact").total == 100
+    assert client.wait_run(client.start_run(pipeline).run).ledger.inserted == 0
+
+
 def test_assets_of_salesforce_are_mapped(client: Client, desk: Desk, org: Salesforce) -> None:
     _, pipeline = connect(client, desk, "salesforce", org.config(object="Asset"), "asset")
     ledger = client.wait_run(client.start_run(pipeline).run).ledger
