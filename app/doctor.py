@@ -180,7 +180,7 @@ def _credentials(chosen: Settings) -> Finding:
         parts = [f"{over} ended"] * bool(over) + [f"{soon} within {WARN.days} days"] * bool(soon)
         told += [f"{folder.name}: {', '.join(parts)}"] * bool(parts)
     if told:
-        action = "See them with `spire credential list`, and rotate them."
+        action = "Rotate them in the settings, or with spire credential rotate."
         return Finding("credentials", False, "; ".join(told), action)
     return Finding(
         "credentials", True, f"{ends} with an end, none of them soon" if ends else "none with an end"

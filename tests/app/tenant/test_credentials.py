@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from app.client import Client
 from app.grant import Grant
+from app.settings import Settings
 from app.tenant.api import app_on
 from app.tenant.desk import Desk
 from app.tenant.open import open_desk
@@ -397,3 +399,29 @@ def test_a_publications_secret_is_a_credential_too(client: Client, desk: Desk) -
     tested = client.check_credential(kept.id)
     assert "not to elsewhere.example:5432" in tested.trials[0].stages[0].detail
     assert FIRST not in str(definitions.versions(desk.store.cursor(), "publication", made.id))
+
+
+def test_a_worker_is_handed_the_vaults_settings_and_the_variables_of_its_own_tenant(
+    grant: Grant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPIRE_CREDENTIAL_OURS", FIRST)
+    monkeypatch.setenv("SPIRE_CREDENTIAL_THEIRS", SECOND)
+    monkeypatch.setenv("SPIRE_ENVIRONMENT_ALLOW", "acme:OURS,acme:UNSET,bravo:THEIRS")
+    monkeypatch.setenv("SPIRE_VAULT_ADDRESS", "https://vault.example:8200")
+    monkeypatch.setenv("SPIRE_VAULT_TOKEN_FILE", str(tmp_path / "{tenant}.token"))
+    chosen = Settings()
+    given = {"environment": chosen.environment_of("acme"), "vault": chosen.vault}
+    handed = replace(grant, folder=grant.folder.with_name("anew"), **given)
+    for name in ("VAULT_ADDRESS", "VAULT_TOKEN_FILE", "ENVIRONMENT_ALLOW"):
+        monkeypatch.delenv(f"SPIRE_{name}")
+    arrived = Grant.from_json(handed.to_json())
+    opened = open_desk(arrived)
+    try:
+        assert opened.environment == {"OURS": FIRST}
+        assert opened.settings.vault_address == "https://vault.example:8200"
+        assert opened.settings.vault_token_file == tmp_path / "{tenant}.token"
+        assert FIRST not in repr(arrived) + repr(opened)
+    finally:
+        opened.store.close()
+    with pytest.raises(ValueError, match="https"):
+        Settings(vault_address="http://vault.example")
