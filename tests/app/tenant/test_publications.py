@@ -15,6 +15,7 @@ from app.tenant.desk import Desk
 from app.tenant.schemas.publications import DeliveryDetail, PublicationView
 from engine.errors import SpireError
 from storage import publications
+from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
 
 FEED = "indicator,type,confidence\n" + "".join(f"192.0.2.{n},ip,{n}\n" for n in range(1, 13))
 MORE = "indicator,type,confidence\n192.0.2.3,ip,99\n198.51.100.7,ip,50\n"
@@ -174,6 +175,23 @@ def test_what_goes_wrong_says_what_to_do_and_the_next_delivery_goes_on(
     client.change_publication(id, **body, config={**shown, "table": "sink.others"})
     assert delivered(client, id).sent == 12
     assert connection.execute("SELECT count(*) FROM sink.others").fetchall() == [(12,)]
+
+
+@pytest.mark.parametrize("taxii_server", ["2.1"], indirect=True)
+def test_records_go_to_a_taxii_collection_as_stix_and_only_once(
+    client: Client, desk: Desk, taxii_server: Taxii
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    loaded(client, FEED)
+    config = {
+        "url": taxii_server.inbox, "username": ACCOUNT, "password": PASSWORD, "collections": ["Inbox"],
+    }  # fmt: skip
+    kept = client.create_publication(name="Members", connector="taxii", config=config, target="indicator")
+    first = delivered(client, kept.publication.id)
+    assert first.error is None
+    assert (first.state, first.sent, first.refused) == ("finished", 12, 0)
+    assert delivered(client, kept.publication.id).taken == 0
+    assert delivered(client, kept.publication.id, anew=True).sent == 12
 
 
 def test_only_a_connector_that_writes_can_be_published_through(client: Client) -> None:
