@@ -169,8 +169,12 @@ def _read(cursor: DuckDBPyConnection, condition: str, *values: object) -> list[C
 
 def post_notice(folder: Path, ends: Iterable[datetime]) -> None:
     """Write down at which times credentials end, so that `spire doctor` can warn without the tenant's key."""
+    told = sorted(ends)
+    if told == noticed(folder):
+        # A tenant opens on a full disk too.
+        return
     part = folder / f"{NOTICE}.part"
-    part.write_text("".join(f"{end.isoformat()}\n" for end in sorted(ends)))
+    part.write_text("".join(f"{end.isoformat()}\n" for end in told))
     part.chmod(0o600)
     part.replace(folder / NOTICE)
 
