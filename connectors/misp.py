@@ -50,49 +50,56 @@ class Config(BaseModel):
         title="API key", description="A key of an account of the instance; sent to its address only."
     )
     follow: Literal["published", "changed"] = Field(
+        json_schema_extra={"reading": True},
         default="published",
         description="Published events as they are published, or also unpublished ones by their last change.",
     )
     since: datetime | None = Field(
-        title="Begin at", default=None, description="Take only what is later; none means everything."
+        json_schema_extra={"reading": True},
+        title="Begin at",
+        default=None,
+        description="Take only what is later; none means everything.",
     )
     organisations: list[str] = Field(
+        json_schema_extra={"reading": True},
         default=[],
         description="Take only events these organisations created, by name or UUID; none means all.",
     )
     tags: list[str] = Field(
+        json_schema_extra={"reading": True},
         default=[],
         description="Take only events with one of these tags; % stands for anything, none means all.",
     )
     without_tags: list[str] = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=[],
         description="Leave out events with one of these tags.",
     )
     threat_levels: list[str] = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=[],
         description="Take only events of these levels: high, medium, low, undefined; none means all.",
     )
     to_ids: bool = Field(
+        json_schema_extra={"reading": True},
         title="Only what is to be detected",
         default=False,
         description="Take only attributes that MISP marks for detection (to_ids), and not the context.",
     )
     deleted: bool = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         title="With deleted attributes",
         default=True,
         description="Take attributes that were deleted as well: they come as revoked.",
     )
     warninglists: bool = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         title="Without false positives",
         default=False,
         description="Let the instance leave out what its warninglists name.",
     )
     attachments: bool = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=False,
         description="Take attached files and samples along.",
     )
@@ -107,14 +114,14 @@ class Config(BaseModel):
         description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
     page_size: int = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=50,
         ge=1,
         le=5000,
         description="Events to ask for at a time.",
     )
     overlap: float = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=60.0,
         ge=0,
         le=604_800,

@@ -90,19 +90,20 @@ class Config(BaseModel):
         description="Certificate of the authority to trust (PEM), where it is a private one.",
     )
     since: datetime | None = Field(
+        json_schema_extra={"reading": True},
         title="Begin at",
         default=None,
         description="Read only what was added after this time; none means everything.",
     )
     page_size: int = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=1000,
         ge=1,
         le=50_000,
         description="Objects to ask for at a time.",
     )
     overlap: float = Field(
-        json_schema_extra={"further": True},
+        json_schema_extra={"further": True, "reading": True},
         default=60.0,
         ge=0,
         le=86_400,
