@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -14,19 +12,16 @@ from streamlit.delta_generator import DeltaGenerator
 from app.client import Client
 from app.roles import Permission
 from app.tenant.schemas.runs import IngestResult
-from app.widgets import access, drafts, field_editor, frame, words
+from app.widgets import access, beginnings, drafts, field_editor, frame, mapping_list, trial, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.board import board
 from app.widgets.drafts import Draft
-from app.widgets.listing import Cell, Column, Row, cell, figure, listing
 from app.widgets.output import caught, guessed, output
 from app.widgets.review import review
 from app.widgets.running import why_not_run
 from app.widgets.studio_watch import watch
 from app.widgets.versions import PAST, versions
 
-# A preview that takes longer, in seconds, is not asked for at every edit.
-SLOW = 3.0
 KEYS = (
     ("Ctrl Enter", "Preview"),
     ("S", "Save"),
@@ -42,100 +37,18 @@ KEYS = (
 )
 
 
-def overview(client: Client) -> None:
-    frame.head("Mapping", "A pipeline is a source, its mappings and rules. Every save is a version.")
-    pipelines = client.pipelines()
-    under_way = {draft.subject: draft for draft in client.drafts()}
-    sources = {view.source.id: view.source for view in client.sources()}
-    rows = [
-        Row(
-            view.pipeline.id,
-            [
-                cell(view.pipeline.name),
-                cell(_name(sources, view.pipeline.source), tone="muted"),
-                cell(onto := ", ".join(m.target for m in view.pipeline.mappings), hint=onto),
-                _writing(under_way.get(f"pipeline:{view.pipeline.id}")),
-                figure(view.version),
-                cell(
-                    f"Run {view.last_run}" if view.last_run else "not yet",
-                    tone="" if view.last_run else "muted",
-                ),
-                cell(words.ago(view.at), tone="muted", hint=f"{words.exact(view.at)} by {view.author}"),
-            ],
-            href=access.address("mapping", pipeline=view.pipeline.id),
-        )
-        for view in pipelines
-    ]
-    heads = [
-        Column("Pipeline"),
-        Column("Source"),
-        Column("Onto"),
-        Column("Draft under way"),
-        Column("Version", right=True),
-        Column("Last run"),
-        Column("Saved"),
-    ]
-    none = (
-        "None yet. Choose a source below, and map it." if sources else "None yet. They begin with a source."
-    )
-    with frame.panel("Pipelines", words.count(len(rows), "pipeline"), key="pipelines", flush=True):
-        chosen = listing("Pipelines", heads, rows, key="pipeline-list", none=none)
-    if chosen.opened:
-        frame.go("mapping", pipeline=chosen.opened)
-    mapped = {view.pipeline.source for view in pipelines}
-    rows = [
-        Row(
-            source.id,
-            [
-                cell(source.name),
-                cell(words.count(len(source.shape.fields), "field") if source.shape else "", tone="muted"),
-                _writing(under_way.get(f"source:{source.id}")),
-                cell("Go on" if f"source:{source.id}" in under_way else "Map", act="map"),
-            ],
-            href=access.address("mapping", source=source.id),
-        )
-        for source in sources.values()
-        if source.id not in mapped
-    ]
-    if not sources:
-        with frame.panel("No source yet", key="no-source"):
-            st.caption("A mapping leads from a source. Drop a file, paste rows, or connect to a feed.")
-            if st.button("Add a source", type="primary"):
-                frame.go("sources")
-        return
-    heads = [Column("Source"), Column("Fields"), Column("Draft under way"), Column(right=True)]
-    none = "None: every source has its mapping."
-    with frame.panel("Sources without a mapping", key="fresh", flush=True):
-        chosen = listing("Sources without a mapping", heads, rows, key="fresh-list", none=none)
-    if chosen.opened or chosen.row:
-        frame.go("mapping", source=chosen.opened or chosen.row)
-
-
-def _name(sources: dict[str, Any], id: str) -> str:
-    return sources[id].name if id in sources else id
-
-
-def _writing(draft: Any) -> Cell:
-    """Who is writing a draft, and when they last did."""
-    if draft is None:
-        return cell("")
-    me = access.principal().user
-    here = [each.who for each in draft.present if each.who != me]
-    sub = f"{', '.join(here)} {'is' if len(here) == 1 else 'are'} here now" if here else ""
-    return cell(
-        f"{'you' if draft.who == me else draft.who}, {words.ago(draft.at)}",
-        sub=sub,
-        hint=words.exact(draft.at),
-    )
-
-
 def studio(client: Client, edited: Draft) -> None:
     source = client.source(edited.now["source"])
     models = {view.target.name: view.target for view in client.targets()}
     if st.session_state.pop("propose", ""):
         frame.go("settings", part="target-models", source=source.source.id)
     if not edited.now["mappings"]:
-        begin(client, edited, source, models)
+        frame.head(
+            edited.now["name"], "Nothing fits by itself. Choose what these rows are.",
+            crumb=frame.link("Mapping", "mapping"),
+        )  # fmt: skip
+        news(edited)
+        beginnings.begin(client, edited, source, models)
         return
     drafting.suggest(client, edited, source)
     mapping = drafting.mapping_of(edited)
@@ -153,7 +66,7 @@ def studio(client: Client, edited: Draft) -> None:
     # The board stands before the preview is asked for: what was connected shows at once.
     with left:
         board(client, edited, source, target, models, selected)
-    preview = previewed(client, edited) if access.may(Permission.WORK) else None
+    preview = trial.previewed(client, edited) if access.may(Permission.WORK) else None
     with right:
         ruling = field(client, edited, source.source, target, selected)
     with below:
@@ -187,7 +100,7 @@ def field(client: Client, edited: Draft, source: Any, target: Any, selected: str
         return st.container(key="rules-place", gap="small")
 
 
-def beside(client: Client, edited: Draft, target: Any, selected: str, preview: Tried | None) -> None:
+def beside(client: Client, edited: Draft, target: Any, selected: str, preview: trial.Tried | None) -> None:
     """Output beside input, and how old it is."""
     off = access.why_not(Permission.WORK)
     if off is not None or preview is None:
@@ -195,12 +108,12 @@ def beside(client: Client, edited: Draft, target: Any, selected: str, preview: T
             frame.heading("Output", "" if off is None else f"{off} A preview tries the mapping on real rows.")
         )
         if off is None:
-            st.button("Preview", on_click=ask, key="preview-now", help="Ctrl-Enter")
+            st.button("Preview", on_click=trial.ask, key="preview-now", help="Ctrl-Enter")
         return
     with st.container(key="output-head", horizontal=True, vertical_alignment="center"):
         st.html(frame.heading("Output"))
         st.button(
-            "Preview again", icon=":material/refresh:", on_click=ask, key="preview-now", type="tertiary",
+            "Preview again", icon=":material/refresh:", on_click=trial.ask, key="preview-now", type="tertiary",
             help=f"{preview.stale or 'This is what the draft makes.'} Ask again with Ctrl-Enter.",
         )  # fmt: skip
     order = sorted((f.name for f in target.fields), key=lambda name: not target.field(name).required)
@@ -213,11 +126,6 @@ def beside(client: Client, edited: Draft, target: Any, selected: str, preview: T
     if chosen is not None:
         st.query_params["field"], st.query_params["line"] = chosen[0], str(chosen[1])
         st.rerun()
-
-
-def ask() -> None:
-    """Preview at the next drawing, whatever is kept."""
-    st.session_state["ask"] = True
 
 
 def header(client: Client, edited: Draft, source: Any, target: Any, lacking: list[str]) -> None:
@@ -292,7 +200,7 @@ def more(client: Client, edited: Draft) -> None:
                 "Versions, export and impact", on_click=st.session_state.update, kwargs={PAST: edited.subject}
             )
         if edited.now["mappings"]:
-            templating(client, edited)
+            beginnings.templating(client, edited)
         off = access.why_not(Permission.WORK) or (None if edited.revision else "There is nothing to discard.")
         st.button(
             "Discard the draft", on_click=access.attempt, args=(discard, edited), disabled=off is not None,
@@ -353,79 +261,6 @@ def news(edited: Draft) -> None:
         )
 
 
-def templating(client: Client, edited: Draft) -> None:
-    """Keep this mapping for other sources like it."""
-    off = access.why_not(Permission.BUILD)
-    with st.form("template-form", border=False, clear_on_submit=True):
-        name = st.text_input("Keep as a template, under the name", disabled=off is not None, help=off)
-        kept = st.form_submit_button("Keep as a template", disabled=off is not None, help=off)
-    if kept and name:
-        client.create_template(name=name, mappings=edited.now["mappings"])
-        frame.tell(f"{name} is a template now.")
-        st.rerun()
-
-
-def offer_templates(client: Client, edited: Draft) -> None:
-    """Templates to begin with, and how much of each this source can feed."""
-    found = client.templates()
-    if not found:
-        st.caption("None yet. Keep a mapping as one, under More on its page.")
-        return
-    names = {view.template.id: view.template.name for view in found}
-    id = st.selectbox("Template", list(names), format_func=lambda id: names[id], key="template")
-    made = client.apply_template(id, edited.now["source"])
-    st.html(
-        f"<div>Feeds <b>{words.count(made.matched, 'target field')}</b>; fields are matched by name.</div>"
-    )
-    if made.missing:
-        lacks = ", ".join(f"{m.field} (needs {', '.join(m.lacks)})" for m in made.missing[:6])
-        st.html(
-            f'<div class="s m">Stays unmapped: {escape(lacks)}{"…" if len(made.missing) > 6 else ""}</div>'
-        )
-    mappings = [drafting.plain(mapping) for mapping in made.mappings]
-    frame.act(
-        "Begin with it", lambda: edited.edit(mappings=mappings, notes=[]), key="template-begin",
-        off=None if made.matched else "This source has none of its fields.",
-    )  # fmt: skip
-
-
-def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) -> None:
-    """Nothing fits by itself: a target model, a template, or a model made from the source."""
-    frame.head(
-        edited.now["name"], "Nothing fits by itself. Choose what these rows are.",
-        crumb=frame.link("Mapping", "mapping"),
-    )  # fmt: skip
-    news(edited)
-    off = access.why_not(Permission.WORK)
-    if off is not None:
-        st.caption(f"{off} There is no mapping to look at yet.")
-        return
-    one, two, three = st.columns(3, gap="small")
-    with one, frame.panel("A target model", key="begin-model"):
-        choose_target(client, edited, models)
-    with two, frame.panel("A template", key="begin-template"):
-        offer_templates(client, edited)
-    with three, frame.panel("A model of its own", key="begin-new"):
-        st.caption("Made from what this source holds: names, types and a key are proposed.")
-        if st.button("New target model from this source"):
-            frame.go("settings", part="target-models", source=source.source.id)
-
-
-def choose_target(client: Client, edited: Draft, models: dict[str, Any]) -> None:
-    fits = edited.now.get("fits") or {}
-    names = sorted(models, key=lambda name: (-fits.get(name, 0), name))
-    key = f"{edited.subject}-target"
-
-    def chosen() -> None:
-        if st.session_state[key]:
-            access.attempt(drafting.choose_target, client, edited, st.session_state[key])
-
-    st.selectbox(
-        "Target model", names, key=key, index=None, placeholder="Choose a target model", on_change=chosen,
-        format_func=lambda n: f"{models[n].title or n} ({fits[n]} % fit)" if n in fits else models[n].title or n,
-    )  # fmt: skip
-
-
 def where(edited: Draft) -> None:
     mapping = drafting.mapping_of(edited)
     key = f"{edited.subject}-{edited.now['at']}-where"
@@ -435,45 +270,6 @@ def where(edited: Draft) -> None:
         "Only rows where", key=key, placeholder="all rows; for example \"type\" = 'ip'", disabled=off is not None, help=off,
         on_change=lambda: drafting.change(edited, where=st.session_state[key] or None),
     )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A preview, what it was made of, how long it took, and why it no longer speaks for the draft."""
-
-    mark: str
-    found: Any
-    took: float
-    stale: str = ""
-
-
-def previewed(client: Client, edited: Draft) -> Tried | None:
-    """What the mapping makes of a sample; asked again when something changed, or on request where that is slow."""
-    mapping = drafting.mapping_of(edited)
-    asked = st.session_state.pop("ask", False)
-    kept: Tried | None = st.session_state.get("preview")
-    # All of them: a row goes to the first mapping that takes it, as it does in a run.
-    mappings = edited.now["mappings"]
-    place = f"{access.tenant()} {edited.now['source']} {len(mappings)}"
-    mark = place + json.dumps(mappings, sort_keys=True)
-    if kept is not None and not kept.mark.startswith(place):
-        kept = None
-    if not mapping["fields"]:
-        return None
-    if kept is not None and not asked:
-        if kept.mark == mark:
-            return kept
-        if kept.took > SLOW:
-            return replace(kept, stale="older than the last change. Ctrl-Enter asks again.")
-    begun = time.monotonic()
-    under = edited.now["pipeline"] or None
-    found = access.attempt(lambda: client.preview(edited.now["source"], mappings, pipeline=under))
-    if found is None:
-        problem = st.session_state.pop("problem")
-        frame.notice(problem)
-        return replace(kept, stale="from before the last change, which cannot run.") if kept else None
-    made = st.session_state["preview"] = Tried(mark, found, time.monotonic() - begun)
-    return made
 
 
 def save(client: Client, edited: Draft, why: str = "") -> str:
@@ -533,7 +329,7 @@ def page() -> None:
     elif source:
         studio(client, drafting.open_source(client, source))
     else:
-        overview(client)
+        mapping_list.overview(client)
 
 
 frame.draw(page)
