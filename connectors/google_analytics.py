@@ -77,7 +77,7 @@ class Config(SigningIn):
         json_schema_extra={"further": True},
         default=10_000,
         ge=1,
-        le=250_000,
+        le=50_000,
         description="Rows to ask for at a time.",
     )
 

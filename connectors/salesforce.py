@@ -58,7 +58,7 @@ class Config(SigningIn):
         description="A whole query in SOQL, in place of an object; each run reads all of it.",
     )
     transfer: Literal["query", "bulk"] = Field(
-        title="Read",
+        title="Read by",
         default="query",
         description="query: page by page, at once; bulk: by a job, for some ten thousand records and more.",
     )
@@ -84,7 +84,7 @@ class Config(SigningIn):
         json_schema_extra={"further": True},
         default=None,
         ge=1,
-        le=250_000,
+        le=50_000,
         description=f"Records to ask for at a time; none: {BY_QUERY:,} by query, {IN_BULK:,} in bulk.",
     )
 
