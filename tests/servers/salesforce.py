@@ -249,10 +249,9 @@ class Salesforce:
         return name, names, found
 
     def _query(self, way: str, soql: str, size: int) -> Reply:
-        found = self._select(soql, way == "queryAll")
-        if not isinstance(found[0], str):
+        name, names, rows = found = self._select(soql, way == "queryAll")
+        if not isinstance(name, str):
             return found  # type: ignore[return-value]
-        name, names, rows = found
         if names == ["COUNT()"]:
             return 200, {}, {"totalSize": len(rows) + self.announce, "done": True, "records": []}
         types = self._fields(name)  # type: ignore[arg-type]
