@@ -164,10 +164,12 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
     entered = publications.get(cursor, id, number)
     found = publication(desk, id, entered.version)
     model, wanted, at = model_of(desk, found), filter_of(found), entered.reached
+    # What tells it from every other publication anywhere, whatever it is called by now.
+    own = f"{desk.tenant}:{id}:{definitions.get(cursor, 'publication', id, 1).at.isoformat()}"
     with given(desk, sink_of(found), f"delivery {number} of {found.name}") as ready:
         while page := publications.page(cursor, model, wanted, at, entered.until, PAGE):
             sent, refused = 0, list[Refused]()
-            outgoing = _outgoing(model, page, found, refused)
+            outgoing = _outgoing(model, page, found, own, refused)
             for part in write(ready.source, outgoing, desk.settings.url_allow, ready.bound):
                 sent += part.sent
                 refused += part.refused
@@ -179,7 +181,9 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
             at = page.reached
 
 
-def _outgoing(model: TargetModel, page: Page, found: Publication, refused: list[Refused]) -> Outgoing:
+def _outgoing(
+    model: TargetModel, page: Page, found: Publication, own: str, refused: list[Refused]
+) -> Outgoing:
     """A page in the form its sink asks for; records without such a form are refused by us."""
     batches = page.rows.to_batches()
 
@@ -197,5 +201,5 @@ def _outgoing(model: TargetModel, page: Page, found: Publication, refused: list[
 
     return Outgoing(
         model, model.key, columns, objects,
-        lambda: misp_events.events(model, batches, publication=found.name),
+        lambda: misp_events.events(model, batches, publication=own, title=found.name),
     )  # fmt: skip

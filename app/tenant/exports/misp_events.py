@@ -28,9 +28,10 @@ _REPORT = ("uuid", "name", "content", "timestamp", "deleted")
 Item = dict[str, Any]
 
 
-def events(target: TargetModel, batches: Rows, *, publication: str) -> Iterator[Item]:
+def events(target: TargetModel, batches: Rows, *, publication: str, title: str) -> Iterator[Item]:
     """Events with at most `PIECE` records each, and in `records` which records stand for what in them.
 
+    `publication` tells it from every other one that may push to the same instance, `title` names its event.
     A record without a form in MISP comes as a piece of its own, without an event and with the reason.
     """
     if target.name not in ("report", "stix-object"):
@@ -38,7 +39,7 @@ def events(target: TargetModel, batches: Rows, *, publication: str) -> Iterator[
     own = str(uuid.uuid5(INDICATORS, f"misp-event:{publication}"))
     head = {
         "uuid": own,
-        "info": publication,
+        "info": title,
         "threat_level_id": "4",
         "analysis": "0",
         "distribution": str(OWN),
@@ -105,6 +106,8 @@ class _Piece:
 
     def _attribute(self, made: Item, came: Item) -> None:
         if came.get("row") != "attribute":
+            # The same value has the same id wherever it is met, and an instance takes an attribute's uuid once.
+            made["uuid"] = str(uuid.uuid5(uuid.UUID(self.head["uuid"]), made["uuid"]))
             self.attributes[str(made["uuid"])] = made
             return
         # In its own event and object its own word on who may see it is enough: theirs are there as well.

@@ -66,7 +66,9 @@ def sent(desk: Desk, *targets: str) -> dict[str, dict[str, Any]]:
     whole: dict[str, dict[str, Any]] = {}
     for name in targets:
         model = TARGETS[name]
-        for piece in events(model, explorer.batches(desk.store.cursor(), model, Filter()), publication="out"):
+        for piece in events(
+            model, explorer.batches(desk.store.cursor(), model, Filter()), publication="p", title="out"
+        ):
             if piece["Event"] is None:
                 continue
             event = whole.setdefault(
@@ -218,3 +220,7 @@ def test_records_are_published_to_an_instance_into_their_events_and_a_second_tim
         assert [a["value"] for a in there["From MISP"]["Attribute"]] == [attribute["value"]]
         assert {a["value"] for a in there["Partner"]["Attribute"]} == {"203.0.113.7", "203.0.113.8"}
         assert instance.edits == []
+        other = client.create_publication(name="Another", connector="misp", config=config, target="indicator")
+        client.delivery(other.publication.id, client.deliver(other.publication.id).delivery, wait=60)
+        held = [a["uuid"] for each in instance.events.values() for a in each["Attribute"]]
+        assert len(held) == len(set(held)) == 5
