@@ -87,7 +87,7 @@ def rewind_cursor(
                 action="See `spire cursor show`.",
             )
         if not as_json:
-            say(point.says, f"Read since: {point.rows:,} rows by {point.runs:,} runs. They are read again.")
+            say(point.says, f"Rows read since: {point.rows:,}, in {point.runs:,} runs. They are read again.")
         if not yes:
             if as_json:
                 show(point)

@@ -17,7 +17,7 @@ Schedules = list[dict[str, Any]]
 ACTIONS = {
     "disk": ("See the settings", "settings"), "unbalanced": ("Look", "runs"), "failed": ("Look", "runs"),
     "rejects": ("Repair", "quarantine"), "draft": ("Finish mapping", "mapping"), "unmapped": ("Map", "mapping"),
-    "unrun": ("Open", "mapping"), "credential": ("Rotate", "settings"), "drift": ("See what follows", "runs"),
+    "unrun": ("Open", "mapping"), "credential": ("Rotate", "settings"), "drift": ("Follow", "runs"),
 }  # fmt: skip
 TROUBLE = {
     "failing": "its scheduled runs fail", "missed": "a scheduled run was missed", "late": "a scheduled run is late",

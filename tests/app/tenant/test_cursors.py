@@ -108,7 +108,7 @@ def test_the_command_says_what_will_be_read_again_before_it_does_it(
 ) -> None:
     monkeypatch.setattr(access, "tenant", lambda name: nullcontext(client))
     said = CliRunner().invoke(cursor_commands, ["rewind", "inbox", "--run", "1"])
-    assert "12 rows by 1 runs" in said.output
+    assert "Rows read since: 12" in said.output
     assert "Nothing was changed" in said.output
     assert client.cursor("inbox").run == 2
 
