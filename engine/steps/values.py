@@ -10,7 +10,8 @@ from sqlglot import exp
 
 from engine import types
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, call, cast, choose, column, given, one_of, text
+from engine.steps.tree import Expr, call, cast, choose, column, given, one_of, raw, sql, text
+from engine.types.sql import worded
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 MOST_ENTRIES = 5000
@@ -86,18 +87,16 @@ def map_(value: Expr, options: Map, context: Context) -> Expr:
         "reject": exp.null(),
         "value": choose((given(value), text(options.value or ""))),
     }[options.otherwise]
-    if not table:
-        return others
-    return worded(context.once(call("lower", call("trim", value))), table, others)
-
-
-def worded(folded: Expr, table: dict[str, str | None], otherwise: Expr) -> Expr:
-    """One arm for each result, so that a vocabulary of hundreds of synonyms stays a few IN lists."""
-    results: dict[str | None, list[str]] = {}
-    for word, result in sorted(table.items()):
-        results.setdefault(result, []).append(word)
-    arms = [(one_of(folded, words), exp.null() if r is None else text(r)) for r, words in results.items()]
-    return choose(*arms, otherwise=otherwise)
+    known = {word: result for word, result in table.items() if result is not None}
+    if known:
+        others = call("coalesce", raw(worded(sql(value), known)), others)
+    # What stands for nothing is no unknown word.
+    nothing = sorted(word for word, result in table.items() if result is None)
+    return (
+        choose((one_of(call("lower", call("trim", value)), nothing), exp.null()), otherwise=others)
+        if nothing
+        else others
+    )
 
 
 def known_words(name: str, where: str) -> dict[str, str | None]:

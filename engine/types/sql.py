@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 
 def literal(text: str) -> str:
@@ -24,6 +24,26 @@ def let(name: str, value: str, body: Callable[[str], str]) -> str:
     """
     variable = f"spire_{name}"
     return f"list_transform([{value}], lambda {variable}: {body(variable)})[1]"
+
+
+def meaning(value: str, table: Mapping[str, str]) -> str:
+    """SQL: what a table of words says for a VARCHAR expression, NULL for a word it does not know.
+
+    A cast to an ENUM is a look into a hash table. Measured: 0.1 to 0.3 µs a row whatever the table's length, where
+    a MAP takes 3 µs at 5,000 words, and an IN list for each meaning as many looks as there are meanings.
+    """
+    words = sorted(table)
+    meant = literals(table[word] for word in words)
+    return f"[{meant}][enum_code(TRY_CAST({value} AS ENUM ({literals(words)}))) + 1]"
+
+
+def worded(value: str, folded: Mapping[str, str], spelt: Iterable[str] = ()) -> str:
+    """SQL: what a table of lower-case words says for a VARCHAR expression, whatever its case and outer spaces.
+
+    A word that stands there exactly, or as one of `spelt` (each a word of the table in other case), is not folded.
+    """
+    exact = {**{word: folded[word.strip().lower()] for word in spelt}, **folded}
+    return f"coalesce({meaning(value, exact)}, {meaning(f'lower(trim({value}))', folded)})"
 
 
 def full(value: str, pattern: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.types.sql import literal
+from engine.types.sql import worded
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,5 @@ class Vocabulary:
 
     def canonical(self, value: str) -> str:
         """SQL: the agreed value for a VARCHAR expression; another word is kept where `open`, else NULL."""
-        pairs = ", ".join(f"{literal(word)}: {literal(meant)}" for word, meant in self.words().items())
-        known = f"MAP {{{pairs}}}[lower(trim({value}))]"
+        known = worded(value, self.words(), self.values)
         return f"coalesce({known}, nullif(trim({value}), ''))" if self.open else known
