@@ -157,14 +157,14 @@ def test_the_gateway_answers_at_once_while_a_big_upload_passes(house: House) -> 
 
     thread = threading.Thread(target=upload)
     thread.start()
-    slowest = 0.0
+    answers = 0
     with house.served.client(key=house.keys["viewer"]) as http:
         while not done.is_set():
-            began = time.monotonic()
             assert http.get("/api/v1/me").status_code == 200
-            slowest = max(slowest, time.monotonic() - began)
+            answers += 1
     thread.join()
-    assert slowest < 1.0
+    # One that waited for the upload to pass would be the only one.
+    assert answers > 5
 
 
 def test_stopping_the_gateway_is_quick_and_takes_the_workers_along(unserved: Served) -> None:

@@ -98,9 +98,9 @@ def test_changing_the_dialect_changes_the_fields() -> None:
 
 def test_detection_takes_a_bounded_time_on_a_wide_and_long_file() -> None:
     data = b"\n".join(b",".join(b'"%d, x"' % n for n in range(200)) for _ in range(20_000))
-    before = time.perf_counter()
+    before = time.thread_time()
     shape = sniff(io.BytesIO(data), "x.csv")
-    assert time.perf_counter() - before < 5
+    assert time.thread_time() - before < 5
     assert len(shape.fields) == 200
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.formats import sniff
+from connectors.formats.outline import outline
 from engine.model import Shape
 from tests.connectors.reading import objects, read
 
@@ -105,6 +106,17 @@ def test_the_record_path_of_a_long_document_is_found_from_its_beginning() -> Non
     assert len(read(data, shape, size=1 << 20).rows) == 12_000
 
 
+def test_an_outline_names_places_as_they_are_called_however_they_are_written() -> None:
+    text = json.dumps({"data": {"عناصر": [{"a": 1}, {"a": 2}], 'say "hi"': [{"b": 1}]}})
+    assert "\\u0639" in text
+    shape = sniff(io.BytesIO(text.encode()), "x.json")
+    found = {
+        place.path: (place.count, place.fields) for place in outline(io.BytesIO(text.encode()), shape).places
+    }
+    assert found["data", "عناصر"] == (2, ("a",))
+    assert found["data", 'say "hi"'] == (1, ("b",))
+
+
 def test_a_single_object_is_one_row() -> None:
     data = b'{\n "a": 1,\n "b": {"c": "d"}\n}\n'
     assert objects(read(data, name="x.json")) == [{"a": 1, "b": {"c": "d"}}]
@@ -152,11 +164,11 @@ HOSTILE = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_input_is_accounted_for_in_little_time(name: str) -> None:
-    before = time.perf_counter()
+    before = time.thread_time()
     found = read(HOSTILE[name], name="x.json")
     assert found.faults or found.rows
     assert all(len(fault.raw) <= 1 << 20 for fault in found.faults)
-    assert time.perf_counter() - before < 10
+    assert time.thread_time() - before < 10
 
 
 _value = st.recursive(
