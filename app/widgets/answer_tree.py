@@ -16,7 +16,7 @@ CSS = """
 .row { display: flex; gap: 8px; align-items: center; min-height: 26px; padding: 0 8px; border-radius: 4px; cursor: default; white-space: nowrap; box-sizing: border-box; }
 .row:hover { background: var(--bg-2); } .row:focus-visible { outline: 2px solid var(--accent-text); outline-offset: -2px; }
 .fold { width: 14px; flex: none; color: var(--muted); text-align: center; cursor: pointer; } .name { font-weight: 500; } .name.at { color: var(--muted); font-weight: 400; }
-.what { color: var(--muted); font-size: 12px; } .value { font: 400 12px/20px var(--mono); overflow: hidden; text-overflow: ellipsis; } .value.text { color: var(--text); } .value.word, .value.number { color: var(--accent-text); }
+.what { color: var(--muted); font-size: 12px; } .value { font: 400 12px/20px var(--mono); overflow: hidden; text-overflow: ellipsis; }
 .row.list { cursor: pointer; } .row .pick { margin-left: auto; color: var(--accent-text); font: 500 12px/20px var(--st-font); opacity: 0; } .row.list:hover .pick, .row.list:focus-visible .pick, .row[aria-selected="true"] .pick { opacity: 1; }
 .row[aria-selected="true"] { background: var(--accent-soft); box-shadow: inset 3px 0 0 var(--text); }
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }

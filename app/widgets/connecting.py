@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -105,7 +106,9 @@ def connecting(client: Client, kind: str) -> None:
         called = title or connector.title
         kept = access.attempt(client.keep_feed, title=called, connector=connector.name, config=config)
         if kept is not None:
-            frame.tell(f"{called} is kept as a template. You find it among the feeds.")
+            frame.warn(
+                f"<b>{escape(called)} is kept as a template.</b> You find it among the feeds.", tone="ok"
+            )
     if trying:
         with st.spinner("Trying each stage"):
             found = access.attempt(client.check_connection, connector.name, config)
