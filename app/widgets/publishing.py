@@ -84,7 +84,7 @@ def page(client: Client, id: str) -> None:
         _change(client, found)
     with right:
         # On its own, so that what is being typed beside it is left alone.
-        st.fragment(_deliveries, run_every=3)(client, id)
+        st.fragment(_deliveries, run_every=3)(client, id, _stands(found.last))
 
 
 def _new(client: Client) -> None:
@@ -143,7 +143,9 @@ def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> d
     with st.form(f"publish-{connector}", border=False):
         title = st.text_input("Name", value=name, key=f"p-name-{connector}")
         config = form(schema, given, key=f"p-{connector}", columns=2)
-        sent = st.form_submit_button("Save", type="primary", disabled=off is not None, help=off)
+        # Of what is there already the next thing to do is to deliver it.
+        kind = "secondary" if given else "primary"
+        sent = st.form_submit_button("Save", type=kind, disabled=off is not None, help=off)
     lacking = missing(schema, config)
     if sent and (lacking or not title.strip()):
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking or ['Name'])}.")
@@ -183,14 +185,21 @@ def _deliver(client: Client, id: str, *, anew: bool) -> None:
     st.rerun()
 
 
-def _deliveries(client: Client, id: str) -> None:
+def _stands(last: DeliveryView | None) -> tuple[int, str]:
+    return (last.delivery, last.state) if last else (0, "")
+
+
+def _deliveries(client: Client, id: str, shown: tuple[int, str]) -> None:
     """How the deliveries went, and what the last one's other side would not have."""
     found = client.deliveries(id)
+    if _stands(found[0] if found else None) != shown:
+        # The page's head and its buttons say how things stand as well.
+        st.rerun()
     rows = [
         Row(
             str(one.delivery),
             [
-                cell(words.when(one.started), sub=f"by {one.started_by}"),
+                cell(_ago(one), hint=words.exact(one.started), sub=f"by {one.started_by}"),
                 cell(one.state, chip=STATES[one.state], sub=_error(one), wrap=True),
                 figure(one.sent),
                 figure(one.refused, tone="bad" if one.refused else "muted"),
@@ -212,16 +221,20 @@ def _refusals(found: DeliveryDetail) -> None:
         Row(str(at), [cell(one.id, hint=one.id), cell(one.why, wrap=True)], go=False)
         for at, one in enumerate(found.refusals)
     ]
-    note = f"{found.refused:,} of {found.taken:,}, {words.when(found.started)}"
+    note = f"{found.refused:,} of {found.taken:,}, {_ago(found)}"
     with frame.panel("Refused", note, key="refused", flush=True):
         listing("Refused records", [Column("Record"), Column("Why")], rows, key="refused-list", height=300)
+
+
+def _ago(one: DeliveryView) -> str:
+    return words.ago(one.started)
 
 
 def _went(last: DeliveryView | None) -> Cell:
     if last is None:
         return cell("not yet", tone="muted")
     counts = f"{last.sent:,} sent" + (f", {last.refused:,} refused" if last.refused else "")
-    return cell(last.state, chip=STATES[last.state], sub=f"{words.when(last.started)}, {counts}")
+    return cell(last.state, chip=STATES[last.state], sub=f"{_ago(last)}, {counts}")
 
 
 def _error(one: DeliveryView) -> str:
