@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import streamlit as st
 
@@ -144,7 +144,7 @@ def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> d
         title = st.text_input("Name", value=name, key=f"p-name-{connector}")
         config = form(schema, given, key=f"p-{connector}", columns=2)
         # Of what is there already the next thing to do is to deliver it.
-        kind = "secondary" if given else "primary"
+        kind: Literal["primary", "secondary"] = "secondary" if given else "primary"
         sent = st.form_submit_button("Save", type=kind, disabled=off is not None, help=off)
     lacking = missing(schema, config)
     if sent and (lacking or not title.strip()):
