@@ -17,7 +17,7 @@ HTML = """
 CSS = """
 .two { display: grid; grid-template-columns: minmax(0, 1fr) 320px; font: 400 13px/20px var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; }
 .left { min-width: 0; } .right { border-left: 1px solid var(--border); padding: 8px 12px 12px; max-height: 420px; overflow: auto; box-sizing: border-box; }
-.bar { display: flex; gap: 12px; align-items: center; padding: 0 12px 8px; } .bar[hidden] { display: none; } input { font: 13px/20px var(--st-font); width: 220px; height: 30px; padding: 0 8px; border: 1px solid var(--border-2); border-radius: 6px; background: var(--bg); color: var(--text); box-sizing: border-box; } .found { color: var(--muted); font-size: 12px; }
+.bar { display: flex; gap: 12px; align-items: center; padding: 8px 12px; } .bar[hidden] { display: none; } input { font: 13px/20px var(--st-font); width: 220px; height: 30px; padding: 0 8px; border: 1px solid var(--border-2); border-radius: 6px; background: var(--bg); color: var(--text); box-sizing: border-box; } .found { color: var(--muted); font-size: 12px; }
 input:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; } .list:focus-visible { outline: 2px solid var(--accent-text); outline-offset: -2px; }
 .heads, .row { display: grid; grid-template-columns: minmax(100px, 1fr) 182px 60px 56px 60px minmax(60px, 1fr); gap: 0 12px; align-items: center; padding: 0 12px; }
 .heads { height: 28px; font: 500 12px/28px var(--st-font); color: var(--muted); background: var(--bg-2); border-top: 1px solid var(--border); border-bottom: 1px solid var(--border); }

@@ -16,6 +16,8 @@ DELIMITERS = {
 }  # fmt: skip
 QUOTES = {'"': 'Double  "', "'": "Single  '", "": "None"}
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "windows-1252", "iso-8859-1", "shift_jis", "gb18030", "koi8-r"]
+# So many places in a document are seen at once.
+FEW = 8
 MARKS = {
     "header": "header", "comment": "comment", "blank": "blank", "skipped": "skipped", "rejected": "rejected",
     "continued": "goes on", "unaccounted": "lost", "row": "",
@@ -162,7 +164,8 @@ def _places(client: Client, source: Any, version: int, outline: Any, off: str | 
         inside = f": {', '.join(place.fields[:5])}" if place.fields else ""
         return f"{name}  ({counted}{inside})" if counted else name
 
-    with st.container(height=212, border=False):
+    # A long outline scrolls; a short one takes no more room than it needs.
+    with st.container(height=212 if len(places) > FEW else "content", border=False):
         st.radio(
             "Where the records are", list(places), index=list(places).index(now) if now in places else None, key=key,
             format_func=told, disabled=off is not None, help=off,

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+# Words of a property's name that are written in capitals.
+SHORT = {word: word.upper() for word in ("tls", "ca", "url", "api", "id", "sql", "tlp", "misp", "ssh")}
 FROM_FIELDS = {"kind_field", "within"}
 
 
@@ -50,13 +52,17 @@ def _drawn(
     credentials: Mapping[str, str],
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    cells = st.columns(columns, gap="medium") if columns > 1 else [st.container()]
+    cells: list[Any] = []
     for place, (name, told) in enumerate(properties.items()):
+        if place % columns == 0:
+            # Row by row, so that what stands side by side begins at one height and Tab goes as one reads.
+            cells = st.columns(columns, gap="medium") if columns > 1 else [st.container()]
+        required = name in schema.get("required", ())
+        told = {**told, "examples": told.get("examples") or ["required"]} if required else told
         with cells[place % columns]:
             value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
             if credentials and told.get("format") == "password":
                 value = _credential(credentials, values.get(name), f"{key}-{name}-credential") or value
-        required = name in schema.get("required", ())
         if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
             found[name] = value
     return found
@@ -96,7 +102,8 @@ def resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[str]) -> Any:
     label = told.get("title") or ""
     if label.lower() in ("", name.replace("_", " ")):  # made from the name, in capitals
-        label = name.replace("_", " ").capitalize()
+        label = " ".join(SHORT.get(word, word) for word in name.split("_"))
+        label = label[:1].upper() + label[1:]
     help = told.get("description")
     kind = told.get("type")
     if told.get("lines"):
@@ -116,7 +123,7 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
     if kind in ("integer", "number"):
         step = 1 if kind == "integer" else None
         number = st.number_input(
-            label, value=value, step=step, key=key, help=help, format="%d" if step else None
+            label, value=value, step=step, key=key, help=help, format="%d" if step else "%g"
         )
         return int(number) if number is not None and kind == "integer" else number
     if kind == "array":

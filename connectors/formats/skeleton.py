@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import orjson
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
 _DEEPEST = 5
 _TOKENS = 400_000
@@ -33,8 +35,18 @@ def lists(text: bytes) -> dict[tuple[str, ...], int]:
         elif token == b",":
             key = ""
         else:
-            last = token[1:-1].decode("utf-8", "replace")
+            last = _name(token)
     return {path: count for path, count in counts.items() if 0 < len(path) <= _DEEPEST}
+
+
+def _name(token: bytes) -> str:
+    """The text of a string as it stands."""
+    if b"\\" in token:
+        try:
+            return str(orjson.loads(token))
+        except orjson.JSONDecodeError:
+            pass
+    return token[1:-1].decode("utf-8", "replace")
 
 
 def _within(stack: list[tuple[bytes, str]]) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import random
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 
@@ -39,7 +43,8 @@ class Furnished:
     bundle_run: int = 0
     schedule: str = ""
     record: tuple[str, str] = ("", "")
-    notes: dict[str, str] = field(default_factory=dict)
+    # Sources of whose contents a part is picked, by what they are.
+    picked: dict[str, str] = field(default_factory=dict)
 
 
 class Api:
@@ -186,10 +191,45 @@ def _wide(api: Api) -> Furnished:
     )
 
 
+def picked() -> dict[str, tuple[str, bytes]]:
+    """Files of which a part is read: JSON with lists in several places, a zip of several files, a STIX bundle."""
+    rows = [{"ip": f"192.0.2.{n}", "score": n / 4, "seen": f"2026-01-{1 + n:02}"} for n in range(20)]
+    document = {
+        "meta": {"page": 1, "of": 3},
+        "data": {"indicators": rows, "عناصر": rows[:3]},
+        "campaigns": [{"name": f"Campaign {n}", "active": n % 2 == 0} for n in range(4)],
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("january", "february", "a report nobody asked for, with a long name 🦊"):
+            archive.writestr(f"2026/{name}.csv", "ip,seen\n" + "192.0.2.1,2026-01-01\n" * 9)
+    stamp = "2026-01-01T00:00:00.000Z"
+    objects = [
+        {"type": kind, "spec_version": "2.1", "id": f"{kind}--{UUID(int=n)}", "created": stamp, "modified": stamp,
+         "name": f"{kind} {n}"}
+        for n, kind in enumerate(("malware", "malware", "tool", "campaign", "identity", "x-own-thing"))
+    ]  # fmt: skip
+    bundle = {"type": "bundle", "id": f"bundle--{UUID(int=1)}", "objects": objects}
+    return {
+        "json": ("partner-answer.json", json.dumps(document).encode()),
+        "zip": ("exchange.zip", packed.getvalue()),
+        "stix": ("bundle.json", json.dumps(bundle).encode()),
+    }
+
+
+def _pick(api: Api) -> dict[str, str]:
+    made = {}
+    for kind, (name, content) in picked().items():
+        sealed = api("POST", "/payloads", params={"name": name}, content=content)["payload"]
+        made[kind] = str(api("POST", "/sources", json={"payload": sealed, "name": name})["source"]["id"])
+    return made
+
+
 def _odd(api: Api) -> Furnished:
     source = _source(api, odd(), f"{LONG}.csv", "odd")
     pipeline = _pipeline(api, source, f"{LONG} – تقرير 🦊")
     run = _run(api, pipeline)
     return Furnished(
-        source=source, fresh=source, pipeline=pipeline, run=run, record=_record(api, "indicator")
-    )
+        source=source, fresh=source, pipeline=pipeline, run=run, record=_record(api, "indicator"),
+        picked=_pick(api),
+    )  # fmt: skip

@@ -20,6 +20,8 @@ from tests.browser.serving import Served, serving
 from tests.servers import chromium
 
 PARTS = ("Account", "People", "API keys", "Target models", "Tenants", "Keys")
+# The list of ways in, and forms of each make: short, long, of a database, and of a feed that asks for a key.
+CONNECTED = ("any", "folder", "postgres", "rest", "taxii", "feed:otx")
 HEIGHTS = {1280: 800, 1600: 1000}
 # A page is at rest when no script runs, nothing is a placeholder, and no old element is left.
 AT_REST = """() => {
@@ -66,6 +68,10 @@ def views(there: Furnished) -> dict[str, str]:
         found["record"] = "explorer?" + urlencode({"target": target, "record": id})
     if there.schedule:
         found["schedule"] = f"schedules?schedule={there.schedule}"
+    for kind, id in there.picked.items():
+        found[f"source-{kind}"] = f"sources?source={id}"
+    for kind in CONNECTED:
+        found[f"connect-{kind.partition(':')[2] or kind}"] = f"sources?new={kind}"
     found["wrong-link"] = "runs?run=999999"
     return found
 

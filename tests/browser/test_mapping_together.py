@@ -51,8 +51,15 @@ def middle(place: Locator) -> tuple[float, float]:
 
 
 def connect(page: Page, start: Locator, end: Locator) -> None:
-    """Drag from a field to a field."""
-    pull(page, middle(start), middle(end))
+    """Drag from a field to a field, once more where the board was being drawn under the hand."""
+    said = page.locator(".board .live")
+    before = said.text_content()
+    for _ in range(3):
+        pull(page, middle(start), middle(end))
+        for _ in range(10):
+            if said.text_content() != before:
+                return
+            page.wait_for_timeout(100)
 
 
 def pull(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
