@@ -31,8 +31,10 @@ export default function () {
   document.watched = true;
   document.addEventListener('click', event => {
     const link = event.target.closest?.('[data-testid="stSidebarNavLink"][aria-current="page"]');
-    if (link && location.search && !event.metaKey && !event.ctrlKey) { event.preventDefault(); event.stopPropagation(); location.assign(link.href); }
+    if (link && location.search && !event.metaKey && !event.ctrlKey) { event.preventDefault(); event.stopPropagation(); leave(link.href); }
   }, true);
+  // With its tenant, which would else be written into it as a further step of the history: then Back needed two.
+  const leave = address => { const to = new URL(address), tenant = new URLSearchParams(location.search).get('tenant'); if (tenant) to.searchParams.set('tenant', tenant); location.assign(to.href); };
   // A look now and then, and not at a change only: this may be mounted after it, and an answer may not come.
   const look = async () => {
     const app = document.querySelector('[data-test-connection-state]');
