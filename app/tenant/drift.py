@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from app.tenant import journal
 from app.tenant.caller import Caller
-from app.tenant.desk import Desk, received
+from app.tenant.desk import Desk, received, source
 from app.tenant.drift_sample import Watch, is_watched
 from connectors.formats import reader
 from engine import drift
@@ -26,6 +26,8 @@ from storage.drift import Drift, Known
 LOOK_ROWS = 2_000
 LOOK_CHUNKS = 8
 LOOK_BYTES = 1 << 20
+# Stands for the run to come: no run in the books has this number.
+NO_RUN = 0
 # The words that must be obeyed before the first row is kept, and so need all payloads looked at first.
 _FROM_THE_START = ("discard value", "discard row")
 _WORD_OF = {
@@ -144,6 +146,26 @@ def begin(desk: Desk, loading: Pipeline, version: int, read: Source) -> Drifting
     known = known_of(desk, loading, version) if watched else None
     assert read.shape is not None  # noqa: S101  a run has a shape
     return Drifting(desk, loading, version, read, known, Watch(read.shape))
+
+
+def waiting(desk: Desk, id: str) -> Drift | None:
+    """How a file that was brought and not run yet differs; None where it does not, or nothing waits.
+
+    What a connector will give is not known before it is asked.
+    """
+    definition = definitions.get(desk.store.cursor(), "pipeline", id)
+    now = Pipeline.model_validate(definition.body)
+    read = source(desk, now.source)
+    if read.connector != "upload" or read.shape is None or not is_watched(read.shape):
+        return None
+    drifting = begin(desk, now, definition.version, read)
+    for segment in received(desk, read):
+        drifting.took(segment)
+        watch_beginning(desk, read, segment, drifting.watch)
+    findings = drifting.findings()
+    if not findings:
+        return None
+    return Drift(NO_RUN, id, definition.version, findings, drifting.watch.look(), "open", "", desk.now())
 
 
 def known_of(desk: Desk, loading: Pipeline, version: int) -> Known | None:

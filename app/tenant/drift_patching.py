@@ -51,10 +51,17 @@ class Patch:
 
 def drift_of(desk: Desk, id: str, run: int) -> Drift:
     """What a run of this pipeline found; NotFound where it found nothing."""
-    found = kept.of_run(desk.store.cursor(), run)
+    found = kept.of_run(desk.store.cursor(), run) if run != drift.NO_RUN else drift.waiting(desk, id)
     if found is None or found.pipeline != id:
         raise NotFound(f"a drift of {id} in run {run}.")
     return found
+
+
+def payloads_of(desk: Desk, found: Drift, read: Source) -> list[Segment]:
+    """The payloads a drift was found in: those of its run, or those the next run will read."""
+    if found.run == drift.NO_RUN:
+        return received(desk, read)
+    return [segment for segment, _ in runs.segments(desk.store.cursor(), found.run)]
 
 
 def patch(desk: Desk, found: Drift) -> Patch:
@@ -65,7 +72,7 @@ def patch(desk: Desk, found: Drift) -> Patch:
     shape = shape_after(loading.shape_of(read), found.look, found.findings)
     names = drift_patch.names_of(found.findings)
     notes: list[str] = []
-    segments = [segment for segment, _ in runs.segments(desk.store.cursor(), found.run)]
+    segments = payloads_of(desk, found, read)
     looked = _profile(desk, read, shape, segments, found)
     mappings = []
     for mapping in now.mappings:
@@ -90,13 +97,13 @@ def tried(desk: Desk, id: str, run: int) -> DriftPatch:
     definition = definitions.get(desk.store.cursor(), "pipeline", id)
     now = Pipeline.model_validate(definition.body)
     read = source(desk, now.source)
-    segments = [segment for segment, _ in runs.segments(desk.store.cursor(), run)]
+    segments = payloads_of(desk, found, read)
     before = preview(desk, read, now.mappings, ROWS, segments=segments, besides=_besides(found))
     after = preview(
         desk, read.model_copy(update={"shape": made.shape}), made.pipeline.mappings, ROWS, segments=segments,
         besides=_besides(found),
     )  # fmt: skip
-    rejects = quarantine.select(desk.store.cursor(), run=run, pipeline=id, limit=2_000)
+    rejects = quarantine.select(desk.store.cursor(), run=run, pipeline=id, limit=2_000) if run else []
     plan = compile_plan(made.pipeline.mappings, targets(desk))
     passing = repairing.passing(desk, plan, made.shape, rejects) if rejects else set()
     return DriftPatch(
@@ -120,7 +127,8 @@ def accept(desk: Desk, who: Caller, id: str, wish: DriftAccept) -> DriftAccepted
     made = patch(desk, found)
     compile_plan(made.pipeline.mappings, targets(desk))
     read = source(desk, made.pipeline.source)
-    comment = f"Followed what run {wish.run} found: " + "; ".join(_short(f) for f in found.findings)
+    by = f"run {wish.run} found" if wish.run else "the newest file brought"
+    comment = f"Followed what {by}: " + "; ".join(_short(f) for f in found.findings)
     saved = defining.save(
         desk, who, "pipeline", id, made.pipeline, comment=comment[:500], based_on=wish.based_on
     )
@@ -170,8 +178,8 @@ def shape_after(shape: Shape, look: Look, findings: Sequence[Finding]) -> Shape:
 
 def _know(desk: Desk, who: Caller, found: Drift, now: Pipeline, version: int, how: str) -> None:
     """From here on what was found is what is known; the event says what it was."""
-    digests = tuple(segment.sha256 for segment, _ in runs.segments(desk.store.cursor(), found.run))
-    before = drift.known_of(desk, now, version)
+    digests = tuple(segment.sha256 for segment in payloads_of(desk, found, source(desk, now.source)))
+    before = drift.known_of(desk, now, found.version)
     look = settled(before.look if before else Look(), found.look, found.findings)
     with desk.store.transaction() as cursor:
         known = Known(now.id, version, look, digests, runs=max(1, before.runs if before else 1))

@@ -37,7 +37,8 @@ _MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 def card(client: Client, found: Any, *, name: str = "", key: str = "drift") -> None:
     """Draw what a run found, and what can be done about it where nobody has answered yet."""
-    of = f"{words.count(found.looked, 'row')} of run {found.run} looked at" + (f", {name}" if name else "")
+    where = f"of run {found.run}" if found.run else "that the next run will read, its first ones"
+    of = f"{words.count(found.looked, 'row')} {where}" + (f", {name}" if name else "")
     with frame.panel("The source has changed", of, key=key, flush=True):
         listing(
             "How the source has changed",
@@ -77,9 +78,9 @@ def _answer(client: Client, found: Any, key: str) -> None:
     off = access.why_not(Permission.WORK)
     if row.button(
         "See the mapping that follows", disabled=off is not None,
-        help=off or "Tries it on the payload of that run. Nothing is kept.", key=f"{key}-try",
+        help=off or "Tries it on what the source gave. Nothing is kept.", key=f"{key}-try",
     ):  # fmt: skip
-        with st.spinner("Trying it on the payload of that run. Nothing is kept."):
+        with st.spinner("Trying it on what the source gave. Nothing is kept."):
             patch = st.session_state[kept] = access.attempt(client.try_drift, found.pipeline, found.run)
     build = access.why_not(Permission.BUILD)
     row.button(
@@ -162,6 +163,8 @@ def _accept(client: Client, found: Any, patch: Any) -> None:
     if done.replayed:
         taken = (done.ledger or {}).get("inserted", 0) + (done.ledger or {}).get("updated", 0)
         told += f" {words.count(done.replayed, 'reject')} replayed: {taken:,} taken."
+    elif not found.run:
+        told += " The next run reads it so."
     elif found.froze:
         told += " Run it again: the run that stopped kept nothing."
     frame.tell(told)

@@ -33,9 +33,12 @@ router = APIRouter(tags=["drift"])
 
 @router.get("/pipelines/{id}/drift")
 def get(id: str, desk: Here) -> DriftView | None:
-    """How the source differs from what the mapping was written for, as long as nobody has answered it."""
+    """How the source differs from what the mapping was written for, as long as nobody has answered it.
+
+    Found by a run, or in an uploaded file that the next run will read.
+    """
     definitions.get(desk.store.cursor(), "pipeline", id)
-    found = kept.latest(desk.store.cursor(), id)
+    found = kept.latest(desk.store.cursor(), id) or drift.waiting(desk, id)
     return view(desk, found) if found else None
 
 
@@ -84,8 +87,9 @@ def view(desk: Desk, found: Drift) -> DriftView:
         made = None
     read = drift.fields_read(made) if made else set()
     words = made.contract if made else Pipeline.model_fields["contract"].default
-    open_ = quarantine.causes(cursor, run=found.run)
-    error = runs.get(cursor, found.run).error
+    run = found.run != drift.NO_RUN
+    open_ = quarantine.causes(cursor, run=found.run) if run else []
+    error = runs.get(cursor, found.run).error if run else None
     return DriftView(
         run=found.run,
         pipeline=found.pipeline,

@@ -39,7 +39,7 @@ class DriftView(Answer):
     `state` is open, accepted, dismissed or superseded (by what a later run found).
     """
 
-    run: int
+    run: int = Field(description="0 where it was found in a file that no run has read yet.")
     pipeline: str
     version: int
     state: str

@@ -348,3 +348,24 @@ def test_rows_that_go_to_several_mappings_obey_the_contract_in_each(client: Clie
     assert sum(f.rows for f in shown.findings if f.severity == "warn") == 5
     tried = client.preview("feed", [sure, MAPPING], 5000, pipeline="feed")
     assert (tried.rejected, tried.good, tried.warned) == (10, 25, 5)
+
+
+def test_a_newer_file_has_its_card_before_the_next_run_which_then_reads_it_right(client: Client) -> None:
+    piped(client, csv(lines(200)))
+    client.start_run("feed", wait=60)
+    assert client.drift("feed") is None
+    found = [{"ioc" if k == "indicator" else k: v for k, v in row.items()} for row in lines(90, 1000)]
+    client.change_source("feed", payload=client.paste(csv(found), "feed.csv").payload)
+
+    waiting = client.drift("feed")
+    assert [(f.kind, f.field, f.to) for f in waiting.findings] == [("rename", "indicator", "ioc")]
+    assert (waiting.run, waiting.looked, waiting.quarantined) == (0, 90, 0)
+    patch = client.try_drift("feed", 0)
+    assert (patch.after.good, patch.before.rejected) == (90, 90)
+    assert client.accept_drift("feed", 0, patch.based_on).run is None
+
+    assert client.drift("feed") is None
+    run = client.start_run("feed", wait=60)
+    assert (run.ledger.inserted, run.drift) == (90, None)
+    with pytest.raises(Refused):
+        client.accept_drift("feed", 0)
