@@ -7,6 +7,7 @@ given for and nowhere else, whatever a redirect says.
 from __future__ import annotations
 
 import io
+import logging
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,9 @@ from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
 from connectors.unwritten import unwritten
 from engine.errors import Retry, Stop
+
+# It writes whole addresses into its log, and an address may hold a key.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 REDIRECTS = 5
 TRIES = 4

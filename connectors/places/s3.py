@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,10 @@ from connectors.s3 import Config
 from connectors.unwritten import unwritten
 from connectors.web import port_of
 from engine.errors import Retry, SpireError, Stop
+
+# They write what they ask and what is answered into their logs, records and all.
+for _logger in ("aiobotocore", "botocore", "s3fs"):
+    logging.getLogger(_logger).setLevel(logging.WARNING)
 
 _CONNECT = 15.0
 _READ = 60.0
@@ -160,8 +165,15 @@ class _Pinned(AbstractResolver):
             for address in self.known[host]
         ]
 
+    def socket(self, found: tuple[Any, Any, Any, str, tuple[Any, ...]]) -> socket.socket:
+        """A socket for an address, if it is one that was checked: where a redirect gives one, nobody resolves it."""
+        family, kind, protocol, _, place = found
+        if place[0] not in {address for each in self.known.values() for address in each}:
+            raise OSError(f"{place[0]} was not checked")
+        return socket.socket(family, kind, protocol)
+
     async def close(self) -> None:
-        self.known.clear()
+        """Nothing is held open."""
 
 
 # The client's ways of finding settings and keys outside of what it is given, closed.
@@ -186,7 +198,7 @@ def connected(config: Config, reach: Reach, resolver: Resolve) -> Iterator[Bucke
         "retries": {"mode": "standard", "total_max_attempts": _TRIES},
         "s3": {"addressing_style": "path" if config.path_style else "virtual"},
         "proxies": {},
-        "connector_args": {"resolver": pinned},
+        "connector_args": {"resolver": pinned, "socket_factory": pinned.socket},
     }
     with ExitStack() as stack:
         # Said outright, so that no environment variable chooses whom to trust.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import socket
 import stat
 from collections.abc import Callable, Iterator
@@ -17,6 +18,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from connectors.remote import File, Gone, Pattern
 from connectors.sftp import Config
 from engine.errors import Retry, Stop
+
+# What goes wrong is said in our words; the client writes stack traces.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _CONNECT = 15.0
 _READ = 60.0
@@ -141,9 +145,9 @@ def greeted(config: Config, addresses: list[str]) -> Iterator[paramiko.Transport
     try:
         try:
             transport.start_client(timeout=_CONNECT)
+            shown = transport.get_remote_server_key()
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise Unreachable(f"{place}: {_said(error)}.") from None
-        shown = transport.get_remote_server_key()
         if shown.fingerprint not in config.host_key:
             raise UnknownHost(
                 f"{place} shows {shown.fingerprint} ({shown.get_name()}).",

@@ -137,11 +137,6 @@ def test_ids_and_numbers_work_as_cursors(base: dict[str, Any], database: Databas
     assert [d["n"] for d in documents(by_number, taken(by_number)[-1][1])] == [9]
 
 
-def test_an_empty_collection_gives_nothing_to_read_by_cursor(base: dict[str, Any]) -> None:
-    assert taken(source(base, collection="nothing", cursor="at")) == []
-    assert documents(source(base, collection="nothing")) == []
-
-
 def test_a_check_goes_from_the_name_to_the_first_document(
     base: dict[str, Any], growing: Any, free_port: int
 ) -> None:

@@ -15,7 +15,6 @@ import pytest
 import trustme
 
 from connectors import check, payloads_of
-from connectors.addresses import NotAllowed
 from connectors.database import NotReadable, Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
@@ -158,12 +157,6 @@ def test_only_what_is_new_or_late_comes_again(base: Base, growing: Any) -> None:
     assert {row["id"] for row in rows(by_id, taken(by_id)[-1][1])} == {"1001", "1002"}
 
 
-def test_an_empty_table_gives_nothing_to_read_by_cursor(base: Base, run: Any) -> None:
-    run("CREATE OR REPLACE TABLE empty (id int, at datetime)")
-    assert taken(source(base, table="empty", cursor="at")) == []
-    assert rows(source(base, table="empty")) == []
-
-
 def test_a_check_goes_from_the_name_to_the_first_row(base: Base, growing: Any) -> None:
     stages = list(check(source(base, table="growing", cursor="at"), HERE))
     assert [(stage.name, stage.ok) for stage in stages] == [
@@ -177,13 +170,6 @@ def test_a_check_goes_from_the_name_to_the_first_row(base: Base, growing: Any) -
         assert (last.name, last.ok) == (name, False)
         assert last.action
         assert "wrong-one" not in str(last)
-
-
-def test_nobody_there_and_private_addresses_are_told_apart(base: Base, free_port: int) -> None:
-    with pytest.raises(Unreachable):
-        rows(source(base, table="x", port=free_port))
-    with pytest.raises(NotAllowed):
-        list(payloads_of(source(base, table="x"), None, ()))
 
 
 def test_tls_proves_who_the_server_is(tmp_path: Path) -> None:

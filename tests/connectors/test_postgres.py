@@ -16,8 +16,7 @@ import pytest
 import trustme
 
 from connectors import check, payloads_of
-from connectors.addresses import NotAllowed
-from connectors.database import Broke, NotReadable, Turned, Unreachable
+from connectors.database import Broke, NotReadable, Turned
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import postgres as server
@@ -174,14 +173,6 @@ def test_numbers_and_dates_work_as_cursors(base: dict[str, Any], growing: psycop
     assert {row["id"] for row in found} == {"8", "9"}
 
 
-def test_an_empty_table_gives_nothing_to_read_by_cursor(
-    base: dict[str, Any], database: psycopg.Connection[Any]
-) -> None:
-    database.execute("CREATE TABLE feeds.empty (id int, at timestamptz)")
-    assert taken(source(base, table="feeds.empty", cursor="at")) == []
-    assert rows(source(base, table="feeds.empty")) == []
-
-
 def test_a_check_goes_from_the_name_to_the_first_row(
     base: dict[str, Any], growing: psycopg.Connection[Any]
 ) -> None:
@@ -198,13 +189,6 @@ def test_a_check_goes_from_the_name_to_the_first_row(
         assert (last.name, last.ok) == (name, False)
         assert last.action
         assert "wrong-one" not in str(last)
-
-
-def test_nobody_there_and_private_addresses_are_told_apart(base: dict[str, Any], free_port: int) -> None:
-    with pytest.raises(Unreachable):
-        rows(source(base, table="x", port=free_port))
-    with pytest.raises(NotAllowed):
-        list(payloads_of(source(base, table="x"), None, ()))
 
 
 def test_a_connection_that_is_ended_moves_no_cursor(

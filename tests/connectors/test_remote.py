@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +14,7 @@ from pydantic import ValidationError
 
 from connectors import check, payloads_of, remote, web_folder
 from connectors import s3 as s3_connector
-from connectors.addresses import NotAllowed, resolve
+from connectors.addresses import resolve
 from connectors.places import s3 as bucket_at
 from connectors.places.sftp import NoFolder, Turned, UnknownHost
 from connectors.registry import Reach
@@ -397,20 +396,7 @@ def test_an_account_signs_in_at_its_own_host_only(web: Web) -> None:
     other.close()
 
 
-# ── where to ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(("path_style", "allowed"), list(product([True, False], [(), ("10.0.0.0/8",)])))
-def test_a_private_address_is_refused_unless_allowed(
-    sftp_server: sftp.Server, path_style: bool, allowed: tuple[str, ...]
-) -> None:
-    shelf = sftp_shelf(sftp_server)
-    with pytest.raises(NotAllowed):
-        list(payloads_of(shelf.source(), None, allowed))
-    bucket = source("s3", {"bucket": "b", "endpoint": "http://127.0.0.1:9", "path_style": path_style})
-    with pytest.raises(NotAllowed):
-        list(payloads_of(bucket, None, allowed))
-    assert sftp_server.signed_in == 0
+# ── order ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_file_is_what_its_place_says_of_it() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from connectors import check, payloads_of
 from connectors.taxii import NoCollection, NotReady, NotTaxii, Unfollowable
-from connectors.web import Turned, Unreachable
+from connectors.web import Turned
 from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor
@@ -168,10 +168,6 @@ def dates(first: str, last: str) -> dict[str, str]:
     return {"x-taxii-date-added-first": first, "x-taxii-date-added-last": last}
 
 
-def test_an_empty_collection_gives_nothing(odd: Starter) -> None:
-    assert taken(source(odd(lambda query, number: (200, {}, {})).url)) == []
-
-
 def test_more_without_a_way_to_it_is_not_taken_for_the_end(odd: Starter) -> None:
     server = odd(lambda query, number: (200, {}, {"more": True, "objects": [thing(number)]}))
     with pytest.raises(Unfollowable):
@@ -183,15 +179,6 @@ def test_a_server_that_repeats_its_page_is_left(odd: Starter) -> None:
     with pytest.raises(Unfollowable):
         taken(source(server.url))
     assert len(server.asked) < 5
-
-
-def test_throttling_is_waited_out(odd: Starter) -> None:
-    def page(query: dict[str, str], number: int) -> tuple[int, dict[str, str], Any]:
-        return (429, {"retry-after": "1"}, b"") if number == 1 else (200, {}, {"objects": [thing(1)]})
-
-    assert len(ids(taken(source(odd(page).url)))) == 1
-    with pytest.raises(Unreachable):
-        taken(source(odd(lambda query, number: (503, {}, b"")).url))
 
 
 def test_a_page_that_breaks_off_is_asked_for_again(odd: Starter) -> None:

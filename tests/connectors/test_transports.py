@@ -1,4 +1,4 @@
-"""Where payloads come from: one conformance suite for all connectors, then what is particular to each."""
+"""Folders, web addresses, pasted text and samples: what is particular to each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from connectors import CONNECTORS, NotConfigured, check, payloads_of, samples, url
+from connectors import NotConfigured, check, payloads_of, samples, url
 from connectors.addresses import NotAllowed, checked, is_public
 from connectors.folder import FolderClosed
 from connectors.formats import sniff
@@ -32,75 +31,6 @@ def taken(
     from_: Source, since: Cursor | None = None, *, hosts: tuple[str, ...] = (), folders: tuple[str, ...] = ()
 ) -> list[tuple[str, bytes, Cursor | None]]:
     return [(p.name, p.stream.read(), p.cursor) for p in payloads_of(from_, since, hosts, folders)]
-
-
-# ── conformance: a new connector joins with one line ────────────────────────────────────────────────
-
-
-@pytest.fixture
-def places(
-    tmp_path: Path, web: Web, postgres_url: str, mongo_url: str, mariadb_url: str
-) -> dict[str, tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]]:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.csv").write_bytes(b"a,b\n1,2\n")
-    web.files["/a.csv"] = b"a,b\n1,2\n"
-    web.files["/list.json"] = b'[{"a": 1}]'
-    web.files["/misp/manifest.json"] = b'{"6ba7b810": {"timestamp": "1"}}'
-    web.files["/misp/6ba7b810.json"] = b'{"Event": {"uuid": "6ba7b810", "info": "one"}}'
-    web.files["/taxii/"] = b'{"title": "A root", "versions": ["application/taxii+json;version=2.1"]}'
-    web.files["/taxii/collections/"] = b'{"collections": [{"id": "c", "title": "One", "can_read": true}]}'
-    for limit in (10, 1000):
-        query = f"limit={limit}&match%5Bversion%5D=all"
-        web.files[f"/taxii/collections/c/objects/?{query}"] = b'{"objects": [{"type": "x", "id": "x--1"}]}'
-    database = urlsplit(postgres_url)
-    postgres = {
-        "host": database.hostname, "port": database.port, "database": "postgres", "username": database.username,
-        "password": database.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
-    }  # fmt: skip
-    there = urlsplit(mariadb_url)
-    mysql = {
-        "host": there.hostname, "port": there.port, "database": "feeds", "username": there.username,
-        "password": there.password, "tls": "disable", "query": "SELECT 1 AS a, 2 AS b",
-    }  # fmt: skip
-    at = urlsplit(mongo_url)
-    mongo = {
-        "host": at.hostname, "port": at.port, "database": "admin", "username": at.username, "password": at.password,
-        "tls": "disable", "collection": "system.version",
-    }  # fmt: skip
-    return {
-        "folder": ({"path": str(tmp_path / "in"), "settle_seconds": 0}, (), (str(tmp_path),)),
-        "postgres": (postgres, ("127.0.0.1",), ()),
-        "misp_feed": ({"url": f"{web.address}/misp/"}, ("127.0.0.1",), ()),
-        "mongo": (mongo, ("127.0.0.1",), ()),
-        "mysql": (mysql, ("127.0.0.1",), ()),
-        "paste": ({"text": "a,b\n1,2\n"}, (), ()),
-        "rest": ({"url": f"{web.address}/list.json"}, ("127.0.0.1",), ()),
-        "sample": ({"sample": "indicators"}, (), ()),
-        "taxii": ({"url": f"{web.address}/taxii/"}, ("127.0.0.1",), ()),
-        "upload": ({"upload": "u1"}, (), ()),
-        "url": ({"url": f"{web.address}/a.csv"}, ("127.0.0.1",), ()),
-    }
-
-
-@pytest.mark.parametrize("name", CONNECTORS)
-def test_every_connector_describes_itself_checks_and_reads(name: str, places: dict[str, Any]) -> None:
-    config, hosts, folders = places[name]
-    connector = CONNECTORS[name]
-    assert connector.title
-    assert connector.summary
-    schema = connector.config.model_json_schema()
-    assert all(each.get("description") for each in schema["properties"].values())
-    given = source(name, **config)
-    stages = list(check(given, hosts, folders))
-    assert stages
-    assert all(stage.ok for stage in stages)
-    # A cursor may hold the time of reading, so it is what was read that must agree.
-    first, second = (
-        [(name, data) for name, data, _ in taken(given, hosts=hosts, folders=folders)] for _ in range(2)
-    )
-    assert first == second
-    with pytest.raises(NotConfigured):
-        taken(source(name, **config, unheard_of=1), hosts=hosts, folders=folders)
 
 
 # ── a folder ────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from tests.connectors.misp_instance import Instance
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE = ("connectors.web._READ",)
+PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
 
 
 def _event(number: int, filler: str) -> dict[str, Any]:
