@@ -17,6 +17,7 @@ from duckdb import DuckDBPyConnection
 from app.tenant.desk import Desk, targets
 from app.tenant.replaying import chunks_of, form_of
 from app.tenant.schemas.rejects import Change, EditFix, Fix, MapFix, MappingFix, PadFix, SetFix, StepFix
+from connectors.formats.numerals import mark_for, marked, unmarked
 from connectors.formats.rows import Quoting
 from engine.compile import Plan, compile_plan
 from engine.errors import Stop
@@ -190,11 +191,14 @@ def written(shape: Shape, reject: Reject, values: Values, changes: Values) -> by
             cells = dict(zip(reject.columns, _cells(text.rstrip("\r\n"), dialect), strict=False))
             columns, values = reject.columns, {**cells, **values}
         return quoting.write([(values.get(name) or "").encode(encoding) for name in columns])
-    whole = orjson.loads(reject.raw if reject.fixed is None else reject.fixed)
+    # Numbers keep their digits, those that were changed and those beside them.
+    text = reject.raw if reject.fixed is None else reject.fixed
+    mark = mark_for(text + "".join(filter(None, changes.values())).encode())
+    whole = orjson.loads(bytes(marked(text, len(text), mark)[0]))
     paths = {f.name: f.path or (f.name,) for f in shape.fields}
     for name, value in changes.items():
-        _put(whole, paths.get(name, (name,)), value)
-    return orjson.dumps(whole)
+        _put(whole, paths.get(name, (name,)), value, mark)
+    return unmarked(orjson.dumps(whole), mark)
 
 
 def in_mapping(pipeline: Pipeline, mapping: Mapping, fix: Fix) -> Pipeline:
@@ -338,16 +342,21 @@ def _cells(text: str, dialect: Dialect) -> list[str]:
     return rows[0] if len(rows) == 1 else []
 
 
-def _put(whole: Any, path: tuple[str, ...], value: str | None) -> None:
+def _put(whole: Any, path: tuple[str, ...], value: str | None, mark: str) -> None:
     """Set a value inside a JSON object. It stays a number or a truth value where it was one and still reads so."""
     for key in path[:-1]:
         whole = whole.setdefault(key, {})
     before = whole.get(path[-1])
-    if value is not None and before is not None and not isinstance(before, str):
+    marked = isinstance(before, str) and bool(mark) and before.startswith(mark)
+    if value is not None and before is not None and (marked or not isinstance(before, str)):
         try:
             again = orjson.loads(value)
         except orjson.JSONDecodeError:
             again = value
+        if isinstance(again, int | float) and not isinstance(again, bool) and mark:
+            number = marked or (isinstance(before, int | float) and not isinstance(before, bool))
+            whole[path[-1]] = f"{mark}{value.strip()}{mark}" if number else value
+            return
         whole[path[-1]] = again if type(again) is type(before) else value
         return
     whole[path[-1]] = value

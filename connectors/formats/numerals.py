@@ -35,14 +35,15 @@ _LEFT = _BEFORE | _DIGIT | np.isin(np.arange(256), _MINUS)
 _LETTER = np.isin(np.arange(256), list(b"eE"))
 
 
-def marked(data: Bytes | memoryview, longest: int) -> tuple[Bytes | memoryview, str, int]:
+def marked(data: Bytes | memoryview, longest: int, mark: str = "") -> tuple[Bytes | memoryview, str, int]:
     """JSON with the numbers in question as strings between marks, the mark, and how long its lines are at most.
 
     The data itself and "" where there is none. What is valid stays so and what is not does too: a number
-    becomes a string only where it is a whole value. `longest` is the length of the longest line before.
+    becomes a string only where it is a whole value. `longest` is the length of the longest line before. A
+    `mark` that is given is one that the data does not hold.
     """
     starts, stops = _found(np.frombuffer(data, np.uint8), data)
-    mark = _mark(data) if len(starts) else ""
+    mark = (mark or mark_for(data)) if len(starts) else ""
     if not mark:
         return data, "", longest
     opening, closing = f'"{mark}'.encode(), f'{mark}"'.encode()
@@ -56,7 +57,12 @@ def marked(data: Bytes | memoryview, longest: int) -> tuple[Bytes | memoryview, 
     return made, mark, longest + min(2 * longest, len(made) - len(view))
 
 
-def _mark(data: Bytes | memoryview) -> str:
+def unmarked(data: bytes, mark: str) -> bytes:
+    """JSON with the strings between marks as numbers again."""
+    return data.replace(f'"{mark}'.encode(), b"").replace(f'{mark}"'.encode(), b"") if mark else data
+
+
+def mark_for(data: Bytes | memoryview) -> str:
     """A mark that the data does not hold, written out or escaped; "" where it holds them all."""
     text = bytes(data)
     # Single bytes are looked for much faster, and mostly settle it.

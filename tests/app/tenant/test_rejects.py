@@ -289,6 +289,21 @@ def test_rejects_leave_as_a_file_with_cause_line_and_place_and_it_is_noted_who_t
     assert {orjson.loads(event.after or "")["rejects"] for event in told} == {4}
 
 
+def test_an_edited_json_row_keeps_the_digits_of_its_numbers(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "feed.ndjson"
+    bad = '{"ip":"198.51.100.9","confidence":"many","score":1.50,"more":{"weight":0.12345678901234567890}}'
+    good = (f'{{"ip":"192.0.2.{n}","confidence":{n},"score":2.25,"more":{{"weight":1}}}}' for n in range(20))
+    path.write_text("\n".join([*good, bad]))
+    client.ingest(path, target="indicator", wait=60)
+    (reject,) = client.rejects().rejects
+    assert reject.fields["score"] == "1.50"
+
+    fixed = client.change_reject(reject.id, fields={"confidence": "70"}).fixed
+    assert fixed == bad.replace('"many"', '"70"')
+    again = client.change_reject(reject.id, fields={"score": "3.10"}).fixed
+    assert again == bad.replace('"many"', '"70"').replace("1.50", "3.10")
+
+
 def test_only_the_rejects_asked_for_leave(client: Client, feed: Path) -> None:
     client.ingest(feed, wait=60)
     again = client.ingest(feed, wait=60)
