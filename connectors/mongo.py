@@ -348,8 +348,8 @@ def _finite(value: Any) -> Any:
 
 _BATCH = 1_000
 _FORM = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
-# How a number that is not finite ends in BSON. Other values may end so as well: they are only looked at.
-_ODD = re.compile(rb"[\xf0-\xff][\x7f\xff]")
+# A double that is not finite, by its type, its name and how it ends (BSON 1.1). What only looks like one is looked at.
+_ODD = re.compile(rb"\x01[^\x00]+\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 
 def _text(value: Any) -> Any:
