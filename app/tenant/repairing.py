@@ -192,9 +192,9 @@ def written(shape: Shape, reject: Reject, values: Values, changes: Values) -> by
             columns, values = reject.columns, {**cells, **values}
         return quoting.write([(values.get(name) or "").encode(encoding) for name in columns])
     # Numbers keep their digits, those that were changed and those beside them.
-    text = reject.raw if reject.fixed is None else reject.fixed
-    mark = mark_for(text + "".join(filter(None, changes.values())).encode())
-    whole = orjson.loads(bytes(marked(text, len(text), mark)[0]))
+    now = reject.raw if reject.fixed is None else reject.fixed
+    mark = mark_for(now + "".join(filter(None, changes.values())).encode())
+    whole = orjson.loads(bytes(marked(now, len(now), mark)[0]))
     paths = {f.name: f.path or (f.name,) for f in shape.fields}
     for name, value in changes.items():
         _put(whole, paths.get(name, (name,)), value, mark)
@@ -347,14 +347,14 @@ def _put(whole: Any, path: tuple[str, ...], value: str | None, mark: str) -> Non
     for key in path[:-1]:
         whole = whole.setdefault(key, {})
     before = whole.get(path[-1])
-    marked = isinstance(before, str) and bool(mark) and before.startswith(mark)
-    if value is not None and before is not None and (marked or not isinstance(before, str)):
+    exact = isinstance(before, str) and bool(mark) and before.startswith(mark)
+    if value is not None and before is not None and (exact or not isinstance(before, str)):
         try:
             again = orjson.loads(value)
         except orjson.JSONDecodeError:
             again = value
         if isinstance(again, int | float) and not isinstance(again, bool) and mark:
-            number = marked or (isinstance(before, int | float) and not isinstance(before, bool))
+            number = exact or (isinstance(before, int | float) and not isinstance(before, bool))
             whole[path[-1]] = f"{mark}{value.strip()}{mark}" if number else value
             return
         whole[path[-1]] = again if type(again) is type(before) else value
