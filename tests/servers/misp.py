@@ -26,6 +26,7 @@ EVENTS = 12
 _SEED = """
 import asyncio, json, sys
 import mmisp.db.all_models
+from mmisp.commandline_tool.setup import setup
 from mmisp.db.database import sessionmanager
 from mmisp.db.models.auth_key import AuthKey
 from mmisp.db.models.organisation import Organisation
@@ -39,6 +40,7 @@ async def main(accounts):
     sessionmanager.init()
     await sessionmanager.create_all()
     async with sessionmanager.session() as session:
+        await setup(session)
         own = Organisation(name="TEST", description="", type="", nationality="", sector="", created_by=0, contacts="",
                            local=True, landingpage="", restricted_to_domain=[])
         session.add(own)
@@ -86,27 +88,18 @@ def start(folder: Path) -> Running:
         "WORKER_KEY": "none",
     }
     accounts = {"admin": (KEY, "site_admin"), "reader": (READING, "read_only")}
-    for command in (
-        [PLACE / "bin" / "mmisp-db", "setup"],
-        [PLACE / "bin" / "python", "-c", _SEED, json.dumps(accounts)],
-    ):
-        done = subprocess.run(
-            list(map(str, command)),
-            check=False,
-            cwd=folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        if done.returncode:
-            raise RuntimeError(f"mmisp could not be set up: {done.stderr[-2000:]}")
+    command = [str(PLACE / "bin" / "python"), "-c", _SEED, json.dumps(accounts)]
+    done = subprocess.run(
+        command, check=False, cwd=folder, env=env, capture_output=True, text=True, timeout=120
+    )
+    if done.returncode:
+        raise RuntimeError(f"mmisp could not be set up: {done.stderr[-2000:]}")
 
     def ready() -> None:
         httpx.get(f"{url}/servers/getVersion", timeout=2)
 
     program = [PLACE / "bin" / "python", "-m", "uvicorn", "mmisp.api.main:app", "--port", str(port)]
-    pid = launch([*program, "--log-level", "warning"], folder, ready=ready, env=env, root=True)
+    pid = launch([*program, "--log-level", "warning"], folder, ready=ready, env=env, seconds=120, root=True)
     headers = {"authorization": KEY, "accept": "application/json"}
     with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
         for number in range(EVENTS):
