@@ -7,6 +7,7 @@ import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from tests.servers.process import Running, Unavailable, free_port, hand_over, launch
 
@@ -32,7 +33,7 @@ def start(folder: Path, *, replica: bool = False) -> Running:
     (folder / "mongod").chmod(0o755)
     (folder / "data").mkdir()
     port, password = free_port(), secrets.token_hex(12)
-    alone = ["--replSet", "alone", "--keyFile", folder / "members"] if replica else []
+    alone: list[str | Path] = ["--replSet", "alone", "--keyFile", folder / "members"] if replica else []
     if replica:
         (folder / "members").write_text(secrets.token_hex(32))
         (folder / "members").chmod(0o600)
@@ -41,7 +42,7 @@ def start(folder: Path, *, replica: bool = False) -> Running:
     def ready() -> None:
         import pymongo
 
-        with pymongo.MongoClient(
+        with pymongo.MongoClient[dict[str, Any]](
             "127.0.0.1", port, serverSelectionTimeoutMS=2000, directConnection=True
         ) as client:
             if replica:
@@ -53,7 +54,7 @@ def start(folder: Path, *, replica: bool = False) -> Running:
 
     pid = launch(
         [
-            folder / "mongod", "--dbpath", folder / "data", "--port", port, "--bind_ip", "127.0.0.1", "--nounixsocket",
+            folder / "mongod", "--dbpath", folder / "data", "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket",
             "--auth", "--wiredTigerCacheSizeGB", "0.25", *alone,
         ],
         folder,

@@ -43,7 +43,7 @@ def start(folder: Path, tls: tuple[Path, Path] | None = None) -> Running:
         cwd=folder,
         env={**os.environ, **env},
         stdout=subprocess.DEVNULL,
-        **unprivileged(),
+        **unprivileged(),  # type: ignore[call-overload]
     )
     kind = "hostssl" if tls else "host"
     (data / "pg_hba.conf").write_text(f"{kind} all all 127.0.0.1/32 scram-sha-256\n")
@@ -79,7 +79,7 @@ def _unpack(folder: Path) -> Path:
             env={**os.environ, "HOME": str(folder)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **unprivileged(),
+            **unprivileged(),  # type: ignore[call-overload]
         )
 
     pg0_("start", "--name", "unpack", "--port", str(free_port()), "-d", str(folder / "unpack"))
