@@ -116,10 +116,10 @@ def _chunk(
         data = kept(block.data, lines, mask)
     broken = {n: why for n, why in (faults or {}).items() if why}
     longest = int((lines.nexts - lines.starts)[rows].max(initial=0))
-    data, mark, longest = marked(data, longest)
+    given, mark, longest = marked(data, longest)
     return Chunk(
         kind="lines",
-        data=data,
+        data=given,
         rows=len(rows),
         first_line=block.first_line + (int(rows[0]) if len(rows) else 0),
         lines=None
