@@ -110,15 +110,23 @@ def serving(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return serve
 
 
+Impatience = Callable[[], Any]
+
+
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Nobody waits as long as in earnest. Gives the pauses that were asked for."""
-    for harness in HARNESSES.values():
-        for setting, patience in harness.PATIENCE.items():
-            monkeypatch.setattr(setting, patience)
-    paused: list[float] = []
-    monkeypatch.setattr("time.sleep", paused.append)
-    return paused
+def impatient() -> Impatience:
+    """A while in which nobody waits as long as in earnest, neither for a server nor between two tries."""
+
+    @contextmanager
+    def soon() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as changed:
+            for harness in HARNESSES.values():
+                for setting, patience in harness.PATIENCE.items():
+                    changed.setattr(setting, patience)
+            changed.setattr("time.sleep", lambda seconds: None)
+            yield
+
+    return soon
 
 
 def every(*speaks: str, kind: Kind = "some") -> pytest.MarkDecorator:
@@ -192,9 +200,10 @@ def test_where_there_is_nothing_nothing_comes(name: str, serving: Serving) -> No
 
 
 @every(kind="broken")
-def test_a_broken_record_harms_no_other(name: str, serving: Serving, impatient: list[float]) -> None:
+def test_a_broken_record_harms_no_other(name: str, serving: Serving, impatient: Impatience) -> None:
     with serving(name, "broken") as reading:
-        came, error = reading.as_far_as_it_goes()
+        with impatient():
+            came, error = reading.as_far_as_it_goes()
         before = {id for ids, _ in came for id in ids}
         if error is None:
             assert before >= reading.served.records - reading.served.broken
@@ -245,12 +254,13 @@ def _goes_on(reading: Reading, came: list[tuple[set[str], Cursor | None]]) -> No
 @every("tcp", "http")
 @pytest.mark.parametrize("begun", [False, True], ids=["at once", "half way"])
 def test_a_server_that_falls_silent_ends_the_run_and_the_next_one_goes_on(
-    name: str, begun: bool, serving: Serving, impatient: list[float]
+    name: str, begun: bool, serving: Serving, impatient: Impatience
 ) -> None:
     with serving(name, "some") as reading:
         reading.proxy.hang = _half_way(reading) if begun else 0
         reading.proxy.ailing = 1000
-        came, error = reading.as_far_as_it_goes()
+        with impatient():
+            came, error = reading.as_far_as_it_goes()
         if begun and error is None:  # a driver may ask again on another connection, where less is said
             assert {id for ids, _ in came for id in ids} >= reading.served.records
         else:
@@ -261,12 +271,13 @@ def test_a_server_that_falls_silent_ends_the_run_and_the_next_one_goes_on(
 @every("tcp", "http")
 @pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
 def test_a_connection_that_breaks_off_loses_nothing(
-    name: str, times: int, serving: Serving, impatient: list[float]
+    name: str, times: int, serving: Serving, impatient: Impatience
 ) -> None:
     with serving(name, "some") as reading:
         reading.proxy.drop = _half_way(reading)
         reading.proxy.ailing = times
-        came, error = reading.as_far_as_it_goes()
+        with impatient():
+            came, error = reading.as_far_as_it_goes()
         if error is None:
             assert {id for ids, _ in came for id in ids} >= reading.served.records
         else:
@@ -276,9 +287,9 @@ def test_a_connection_that_breaks_off_loses_nothing(
 
 @every("tcp", "http")
 def test_where_nobody_answers_the_check_says_so_and_what_to_do(
-    name: str, serving: Serving, impatient: list[float], free_port: int
+    name: str, serving: Serving, impatient: Impatience, free_port: int
 ) -> None:
-    with serving(name, "some") as reading:
+    with serving(name, "some") as reading, impatient():
         last = list(check(reading.source(free_port), reading.hosts))[-1]
         assert not last.ok
         assert last.action
@@ -288,13 +299,14 @@ def test_where_nobody_answers_the_check_says_so_and_what_to_do(
 
 @every("http")
 def test_a_server_that_asks_us_to_wait_is_waited_for(
-    name: str, serving: Serving, impatient: list[float]
+    name: str, serving: Serving, impatient: Impatience
 ) -> None:
     with serving(name, "some") as reading:
         for status in ("429 Too Many Requests", "503 Service Unavailable"):
             reading.proxy.instead = f"HTTP/1.1 {status}\r\nRetry-After: 7\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
             reading.proxy.ailing = 1
-            came, error = reading.as_far_as_it_goes()
+            with impatient():
+                came, error = reading.as_far_as_it_goes()
             if error is None:
                 assert {id for ids, _ in came for id in ids} >= reading.served.records
             else:
@@ -319,9 +331,14 @@ def test_a_private_address_is_refused_unless_the_administrator_allows_it(name: s
 @every("http")
 @pytest.mark.parametrize("where", ["another origin", "a private network"])
 def test_a_redirect_takes_no_secret_along(
-    name: str, where: str, serving: Serving, impatient: list[float]
+    name: str, where: str, serving: Serving, impatient: Impatience
 ) -> None:
-    with serving(name, "some") as reading, closing(Web()) as other, closing(Proxy(other.port)) as witness:
+    with (
+        serving(name, "some") as reading,
+        closing(Web()) as other,
+        closing(Proxy(other.port)) as witness,
+        impatient(),
+    ):
         to = f"http://127.0.0.1:{witness.port}/" if where == "another origin" else "http://169.254.169.254/"
         reading.proxy.instead = (
             f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -399,10 +416,10 @@ def _holds(data: bytes, secret: str) -> bool:
 
 @every("tcp", "http")
 def test_its_secret_is_in_nothing_it_says(
-    name: str, serving: Serving, impatient: list[float], caplog: pytest.LogCaptureFixture, free_port: int
+    name: str, serving: Serving, impatient: Impatience, caplog: pytest.LogCaptureFixture, free_port: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with serving(name, "some") as reading:
+    with serving(name, "some") as reading, impatient():
         secret = reading.served.secret
         assert secret
         assert secret in str(reading.source().config)
