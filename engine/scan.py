@@ -92,7 +92,9 @@ def objects(lines: str, fields: Sequence[SourceField], count: str = "", mark: st
     for f in fields:
         if f.name not in (RAW, EXTRA):
             tree.add(f.path or (f.name,))
-    whole = {RAW: "CAST(json AS VARCHAR)"} | {f.name: _unknown_keys(f.path) for f in fields if f.name == EXTRA}
+    whole = {RAW: "CAST(json AS VARCHAR)"} | {
+        f.name: _unknown_keys(f.path) for f in fields if f.name == EXTRA
+    }
     values = [whole.get(f.name) or tree.pick(f) for f in fields]
     picked = [unmarked(value, mark, f.name) for value, f in zip(values, fields, strict=True)]
     if not tree.branches:

@@ -51,7 +51,10 @@ def filled(place: Installation, tenant: str, net: str, word: str) -> dict[str, s
         client.create_target({"name": f"{tenant}-model", "title": word, "key": ["a"],
                               "fields": [{"name": "a", "type": "text"}]})  # fmt: skip
         out = client.create_publication(
-            name=f"{tenant}-out", connector="postgres", target="indicator", config={"host": word, "table": word}
+            name=f"{tenant}-out",
+            connector="postgres",
+            target="indicator",
+            config={"host": word, "table": word},
         )
         return {
             "publication": out.publication.id,

@@ -13,7 +13,9 @@ from app.tenant.schemas import Answer
 class Need(Answer):
     """Something that waits for a person, in words, and where it is done."""
 
-    kind: Literal["failed", "unbalanced", "disk", "credential", "drift", "rejects", "draft", "unmapped", "unrun"]
+    kind: Literal[
+        "failed", "unbalanced", "disk", "credential", "drift", "rejects", "draft", "unmapped", "unrun"
+    ]
     title: str
     detail: str = ""
     rows: int = 0
