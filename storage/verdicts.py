@@ -16,9 +16,14 @@ def taken(cursor: DuckDBPyConnection, plan: Plan, texts: Texts) -> set[int]:
     The same SELECTs as a run's. A row that fans out is taken where none of its parts is blocked.
     """
     arms = " ".join(f"WHEN {b.where or 'true'} THEN {i}" for i, b in enumerate(plan.branches))
+    held = {row[0] for row in cursor.execute(f"DESCRIBE {texts.table}").fetchall()}
+    # A payload may have come without a column that the mapping reads.
+    lacking = sorted({name for branch in plan.branches for name in branch.fields} - held)
+    absent = "".join(f", NULL::VARCHAR AS {scan.identifier(name)}" for name in lacking)
+    rows = f"SELECT *, rowid AS _ord{absent} FROM {texts.table}"
     cursor.execute(
-        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT *, rowid AS _ord, CASE {arms} ELSE -1 END AS _route "
-        f"FROM {texts.table} AS source ORDER BY rowid"
+        f"CREATE OR REPLACE TEMP TABLE judged AS SELECT *, CASE {arms} ELSE -1 END AS _route "
+        f"FROM ({rows}) AS source ORDER BY _ord"
     )
     good: set[int] = set()
     for i, branch in enumerate(plan.branches):

@@ -86,3 +86,14 @@ def test_the_two_counts_are_those_of_what_waits(desk: Desk, feed: Path) -> None:
         assert client.start_run(made.id, wait=60).state == "failed"
         assert client.counts().failed == 1
         assert [need.kind for need in client.standing().needs].count("failed") == 1
+
+
+def test_what_needs_somebody_is_told_where_a_payload_came_with_fewer_columns(desk: Desk, feed: Path) -> None:
+    with Client.on_app(app_on(desk), user="eva", role="engineer") as client:
+        done = client.ingest(feed, wait=60)
+        made = client.pipeline(done.pipeline).pipeline
+        short = feed.read_text() + "".join(f"198.51.100.{n},ip\n" for n in range(100))
+        client.change_source(made.source, payload=client.paste(short, "short.csv").payload)
+        client.start_run(made.id, wait=60)
+        assert client.standing().needs
+        assert client.causes()
