@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.patience import have_patience
 from tests.browser.serving import PASSWORD, Served, serving
 
 expect.set_options(timeout=20_000)
+have_patience()
 
 MESSY = """\
 # Shared at the exchange; documentation values only

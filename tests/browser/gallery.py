@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.furnishing import STATES, Furnished, furnish
+from tests.browser.patience import settle
 from tests.browser.serving import Served, serving
 from tests.servers import chromium
 
@@ -23,15 +23,6 @@ PARTS = ("Account", "People", "API keys", "Target models", "Tenants", "Keys")
 # The list of ways in, and forms of each make: short, long, of a database, and of a feed that asks for a key.
 CONNECTED = ("any", "folder", "postgres", "rest", "taxii", "feed:otx")
 HEIGHTS = {1280: 800, 1600: 1000}
-# A page is at rest when no script runs, nothing is a placeholder, and no old element is left.
-AT_REST = """() => {
-  const app = document.querySelector('[data-test-script-state]');
-  if (!app) return document.readyState === 'complete' && !document.querySelector('#root');
-  return app.dataset.testScriptState === 'notRunning'
-    && app.dataset.testConnectionState === 'CONNECTED'
-    && document.querySelector('h1') !== null
-    && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"], [data-testid="stSpinner"]');
-}"""
 
 
 def views(there: Furnished) -> dict[str, str]:
@@ -74,21 +65,6 @@ def views(there: Furnished) -> dict[str, str]:
         found[f"connect-{kind.partition(':')[2] or kind}"] = f"sources?new={kind}"
     found["wrong-link"] = "runs?run=999999"
     return found
-
-
-def settle(page: Page, timeout: float = 30) -> bool:
-    """Wait until the page is at rest and stays so for a third of a second; False if it never does."""
-    until, since = time.monotonic() + timeout, None
-    while time.monotonic() < until:
-        if page.evaluate(AT_REST):
-            since = since or time.monotonic()
-            if time.monotonic() - since > 0.35:
-                page.evaluate("document.fonts.ready")
-                return True
-        else:
-            since = None
-        page.wait_for_timeout(60)
-    return False
 
 
 def opened(browser: Browser, served: Served, width: int, scheme: str, height: int = 0) -> Page:
@@ -153,6 +129,7 @@ def main() -> None:
                     rested = settle(page)
                     if told.tall:
                         show_whole(page, width)
+                    page.evaluate("document.fonts.ready")
                     page.screenshot(path=told.out / f"{name}-{scheme}-{width}.png")
                     print(f"{name}-{scheme}-{width}" + ("" if rested else ": never at rest"), flush=True)
                 page.context.close()

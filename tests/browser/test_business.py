@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
-from tests.browser.gallery import settle
+from tests.browser.patience import settle
 from tests.browser.serving import Served, serving
 from tests.servers.google_analytics import PROPERTY, Analytics
 from tests.servers.salesforce import APP, USER, Salesforce

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.browser.conftest import enter
-from tests.browser.gallery import settle
+from tests.browser.patience import settle
 from tests.browser.serving import Served, serving
 
 

@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Response, expect
 from app.gateway.policy import app_policy
 from tests.browser.conftest import enter
 from tests.browser.furnishing import Furnished, furnish
-from tests.browser.gallery import opened, settle, views
+from tests.browser.gallery import opened, views
+from tests.browser.patience import settle
 from tests.browser.readable import violations
 from tests.browser.serving import Served, serving
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.gallery import settle
+from tests.browser.patience import chosen_by_key, settle
 from tests.browser.serving import PASSWORD, Served
 
 # What has the focus, through shadow roots; and whether one can see that it has it.
@@ -56,13 +56,7 @@ def test_the_main_job_is_done_by_keyboard_alone(
     expect(page.get_by_role("heading", name="Bring in your first feed")).to_be_visible()
 
     chosen = page.locator("input[type=file]")
-    reach(page, chosen)
-    # Its zone may have been drawn anew meanwhile; a person would see that and go there again.
-    settle(page)
-    reach(page, chosen)
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(messy)
+    chosen_by_key(page, lambda: reach(page, chosen)).set_files(messy)
     expect(page.get_by_role("heading", name="messy.csv")).to_be_visible()
     press(page, page.get_by_role("button", name="Map", exact=True))
 

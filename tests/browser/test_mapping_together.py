@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from app.client import Client
 from tests.browser.conftest import enter
-from tests.browser.gallery import settle
+from tests.browser.patience import settle
 from tests.browser.serving import Served, serving
 
 FEED = "dst_ip,seen,family,points\n" + "".join(
