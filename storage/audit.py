@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from engine.errors import Bug, Stop
+from storage.masking import masked
 
 FIRST = "0" * 64
 
@@ -84,63 +85,9 @@ class Row:
     hash: str = field(default="")
 
 
-@dataclass(frozen=True)
-class Search:
-    """Which events are asked for; what is empty asks for nothing. `object` and `text` may stand anywhere.
-
-    `text` is looked for in every field a person reads. Times are aware of their zone; `until` is excluded.
-    """
-
-    text: str = ""
-    who: str = ""
-    action: str = ""
-    kind: str = ""
-    object: str = ""
-    outcome: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-# The fields a text is looked for in, and those whose usual values a summary counts.
-READ_BY_PEOPLE = ("who", "action", "object", "outcome", "before", "after")
-COUNTED = ("who", "action", "kind", "outcome")
-MOST_VALUES = 50
-MOST_BARS = 100
-MOST_STRETCHES = 400
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A stretch of the time line: the hour or day (UTC) it begins with, its events, and those not `done`."""
-
-    start: str
-    events: int
-    wrong: int
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a search finds, counted: in all, along time, and by the values of some fields, commonest first."""
-
-    total: int
-    step: str
-    bars: list[Bar]
-    values: dict[str, list[tuple[str, int]]]
-
-
 def spoken(at: datetime) -> str:
     """A time as events carry it, so that the texts compare as the times do."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def step_for(first: str, last: str) -> str:
-    """The finest of hour and day whose bars between two times can be told apart."""
-    hours = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() / 3600
-    return "hour" if hours < MOST_BARS else "day"
-
-
-# How much of an event's time names its hour, and its day.
-LENGTH = {"hour": 13, "day": 10}
 
 
 @dataclass(frozen=True)
@@ -163,40 +110,6 @@ class Verdict:
 
 class ChainBroken(Stop):
     """The audit log does not go on where it stood: rows were removed or replaced."""
-
-
-_SECRET_NAME = re.compile(
-    r"pass(word|phrase|wd)|secret|token|credential|authori[sz]ation|cookie|private|bearer|dsn$|"
-    r"(api|auth|access|account|signing|encryption|wrapped|shared)[ _-]?keys?$|^(key|pwd|pw|pass)$",
-    re.IGNORECASE,
-)
-_SECRET_PARAMETER = re.compile(
-    r"([?&;\s][\w-]*(?:pass|secret|token|key|sig|auth)[\w-]*=)[^&;\s\"']+", re.IGNORECASE
-)
-_USER_INFO = re.compile(r"(\w+://)[^/@\s]+@")
-_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-MASK = "•••"
-
-
-def masked(value: Any, name: str = "") -> Any:
-    """The value without secrets: by the name they stand under, in URLs, and in authorisation headers."""
-    if isinstance(value, dict):
-        return {str(key): masked(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        # A target model's `key` is a list of field names; a connector's `key` is a string.
-        return [masked(item, "" if name == "key" else name) for item in value]
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, bytes | bytearray | memoryview):
-        return MASK
-    if isinstance(value, str | int | float) and _SECRET_NAME.search(name):
-        return MASK
-    if isinstance(value, int | float):
-        return value
-    text = str(value)
-    return _BEARER.sub(
-        rf"\1 {MASK}", _SECRET_PARAMETER.sub(rf"\1{MASK}", _USER_INFO.sub(rf"\1{MASK}@", text))
-    )
 
 
 def _text(value: Any) -> str:
@@ -284,7 +197,8 @@ class Connection(Protocol):
     def fetchmany(self, size: int = ..., /) -> list[Any]: ...
 
 
-def _checked(table: str) -> str:
+def checked(table: str) -> str:
+    """The table's name, qualified or not; Bug where it is anything else."""
     if not _TABLE.fullmatch(table):
         raise Bug("not the name of a table")
     return table
@@ -293,12 +207,12 @@ def _checked(table: str) -> str:
 def ddl(table: str) -> str:
     """The statement that makes the audit table where it is missing. `table` is qualified."""
     columns = ", ".join(f'"{name}" VARCHAR NOT NULL' for name in COLUMNS if name != "seq")
-    return f"CREATE TABLE IF NOT EXISTS {_checked(table)} (seq BIGINT PRIMARY KEY, {columns})"
+    return f"CREATE TABLE IF NOT EXISTS {checked(table)} (seq BIGINT PRIMARY KEY, {columns})"
 
 
 def head(connection: Connection, table: str) -> Head:
     """Where the chain in this table stands."""
-    connection.execute(f"SELECT seq, hash FROM {_checked(table)} ORDER BY seq DESC LIMIT 1")
+    connection.execute(f"SELECT seq, hash FROM {checked(table)} ORDER BY seq DESC LIMIT 1")
     found = connection.fetchone()
     return Head(*found) if found else Head()
 
@@ -315,7 +229,7 @@ def append(
     places = ", ".join("?" for _ in COLUMNS)
     for event in events:
         row = link(key, now, tenant, event, at)
-        connection.execute(f"INSERT INTO {_checked(table)} VALUES ({places})", list(astuple(row)))
+        connection.execute(f"INSERT INTO {checked(table)} VALUES ({places})", list(astuple(row)))
         now = head_after(row)
     return now
 
@@ -327,76 +241,7 @@ def rows(connection: Connection, table: str, after: int = 0, limit: int | None =
     """
     columns = ", ".join(f'"{name}"' for name in COLUMNS)
     bound = "" if limit is None else f" LIMIT {int(limit)}"
-    connection.execute(f"SELECT {columns} FROM {_checked(table)} WHERE seq > ? ORDER BY seq{bound}", [after])
+    connection.execute(f"SELECT {columns} FROM {checked(table)} WHERE seq > ? ORDER BY seq{bound}", [after])
     while some := connection.fetchmany(2048):
         for one in some:
             yield Row(*one)
-
-
-def _where(search: Search) -> tuple[str, list[Any]]:
-    clauses, values = ["true"], list[Any]()
-    for name in COUNTED:
-        if wanted := getattr(search, name):
-            clauses.append(f'"{name}" = ?')
-            values.append(wanted)
-    if search.object:
-        clauses.append('contains(lower("object"), lower(?))')
-        values.append(search.object)
-    if search.text:
-        clauses.append("(" + " OR ".join(f'contains(lower("{n}"), lower(?))' for n in READ_BY_PEOPLE) + ")")
-        values += [search.text] * len(READ_BY_PEOPLE)
-    for bound, sign in ((search.since, ">="), (search.until, "<")):
-        if bound is not None:
-            clauses.append(f'"at" {sign} ?')
-            values.append(spoken(bound))
-    return " AND ".join(clauses), values
-
-
-def found(
-    connection: Connection, table: str, search: Search, *, before: int | None = None, limit: int = 100
-) -> list[Row]:
-    """The events a search finds, newest first; those with a lower number than `before`."""
-    where, values = _where(search)
-    columns = ", ".join(f'"{name}"' for name in COLUMNS)
-    if before is not None:
-        where, values = f"{where} AND seq < ?", [*values, before]
-    # Numbers first, rows then: the sort carries no texts.
-    numbers = f"SELECT seq FROM {_checked(table)} WHERE {where} ORDER BY seq DESC LIMIT {int(limit)}"
-    connection.execute(
-        f"SELECT {columns} FROM {_checked(table)} WHERE seq IN ({numbers}) ORDER BY seq DESC", values
-    )
-    return [Row(*one) for one in connection.fetchmany(limit)]
-
-
-def summary(connection: Connection, table: str, search: Search) -> Summary:
-    """What a search finds, counted."""
-    where, values = _where(search)
-    chosen = f"FROM {_checked(table)} WHERE {where}"
-    connection.execute(f'SELECT count(*), min("at"), max("at") {chosen}', values)
-    total, first, last = connection.fetchone()
-    if not total:
-        return Summary(0, "hour", [], {name: [] for name in COUNTED})
-    step = step_for(first, last)
-    start = f'left("at", {LENGTH[step]})'
-    fields = ", ".join(f'"{name}"' for name in COUNTED)
-    # One pass for all of them: with a text to look for, the pass is what costs.
-    connection.execute(
-        f"SELECT grouping_id({start}, {fields}), coalesce({start}, {fields}), count(*) AS events, "
-        f"count(*) FILTER (outcome <> 'done') {chosen} "
-        f"GROUP BY GROUPING SETS (({start}), {', '.join(f'({each})' for each in fields.split(', '))}) "
-        "ORDER BY events DESC",
-        values,
-    )
-    bars: list[Bar] = []
-    counted: dict[str, list[tuple[str, int]]] = {name: [] for name in COUNTED}
-    # In a set's number the bits of the grouped columns are 0, the first column's bit the highest.
-    names = {
-        2 ** (len(COUNTED) + 1) - 1 - 2 ** (len(COUNTED) - 1 - place): n for place, n in enumerate(COUNTED)
-    }
-    while some := connection.fetchmany(2048):
-        for set_, value, events, wrong in some:
-            if (name := names.get(set_)) is None:
-                bars.append(Bar(value, events, wrong))
-            elif len(counted[name]) < MOST_VALUES:
-                counted[name].append((value, events))
-    return Summary(total, step, sorted(bars, key=lambda bar: bar.start)[-MOST_STRETCHES:], counted)

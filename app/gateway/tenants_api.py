@@ -13,7 +13,8 @@ from app.doctor import examine
 from app.gateway.services import Services, principal
 from app.problems import Problem
 from app.roles import Role
-from storage.audit import ActionKind, Level, Search
+from storage.audit import ActionKind, Level
+from storage.audit_search import Search
 from storage.control import control_audit, installation, people, tenants
 
 

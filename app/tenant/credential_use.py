@@ -22,8 +22,9 @@ from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor, Payload, Stage
 from storage import credentials
-from storage.audit import MASK, ActionKind
+from storage.audit import ActionKind
 from storage.credentials import Credential
+from storage.masking import MASK
 
 # Shorter ones stand in ordinary words too, and nobody could read what is left.
 LEAST_CLEARED = 4

@@ -10,8 +10,9 @@ from duckdb import DuckDBPyConnection
 
 from app.tenant.caller import Caller
 from app.tenant.desk import Desk
-from storage import audit
-from storage.audit import ActionKind, Event, Head, Search, Summary, Verdict
+from storage import audit, audit_search
+from storage.audit import ActionKind, Event, Head, Verdict
+from storage.audit_search import Search, Summary
 
 TABLE = "store.spire.audit"
 PIECE = 5000
@@ -60,7 +61,7 @@ def head(desk: Desk) -> Head:
 def found(desk: Desk, search: Search, *, before: int | None = None, limit: int = 100) -> list[audit.Row]:
     """Events a search finds, newest first, those before number `before`."""
     with desk.store.cursor() as cursor:
-        return audit.found(cursor, TABLE, search, before=before, limit=limit)
+        return audit_search.found(cursor, TABLE, search, before=before, limit=limit)
 
 
 def every(desk: Desk, search: Search, before: int) -> Iterator[audit.Row]:
@@ -73,7 +74,7 @@ def every(desk: Desk, search: Search, before: int) -> Iterator[audit.Row]:
 def summary(desk: Desk, search: Search) -> Summary:
     """What a search finds, counted."""
     with desk.store.cursor() as cursor:
-        return audit.summary(cursor, TABLE, search)
+        return audit_search.summary(cursor, TABLE, search)
 
 
 def event(desk: Desk, seq: int) -> audit.Row | None:

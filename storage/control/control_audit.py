@@ -11,26 +11,17 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.audit import (
-    COLUMNS,
+from storage.audit import COLUMNS, ChainBroken, Event, Head, Row, Verdict, head_after, link, spoken, verify
+from storage.audit_search import (
     COUNTED,
     LENGTH,
     MOST_STRETCHES,
     MOST_VALUES,
     READ_BY_PEOPLE,
     Bar,
-    ChainBroken,
-    Event,
-    Head,
-    Row,
     Search,
     Summary,
-    Verdict,
-    head_after,
-    link,
-    spoken,
     step_for,
-    verify,
 )
 from storage.control.database import lock
 from storage.control.installation import Installation

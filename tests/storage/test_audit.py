@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from engine.errors import Bug
 from storage import audit
-from storage.audit import ActionKind, Event, Head, Level, Row, head_after, link, masked, verify, written
+from storage.audit import ActionKind, Event, Head, Level, Row, head_after, link, verify, written
+from storage.masking import masked
 
 KEY = b"a" * 32
 AT = datetime(2026, 5, 17, 12, tzinfo=UTC)

@@ -24,8 +24,9 @@ from app.tenant.schemas.publications import (
 )
 from engine.publication import Publication
 from storage import definitions, publications
-from storage.audit import MASK, ActionKind
+from storage.audit import ActionKind
 from storage.definitions import Definition, NotFound
+from storage.masking import MASK
 from storage.publications import Delivery
 
 router = APIRouter(tags=["publications"])

@@ -36,8 +36,9 @@ from engine.errors import SpireError, Stop
 from engine.model import Source
 from engine.ports import Payload, Segment
 from storage import definitions
-from storage.audit import MASK, ActionKind
+from storage.audit import ActionKind
 from storage.definitions import Definition, NotFound
+from storage.masking import MASK
 
 router = APIRouter(tags=["sources"])
 

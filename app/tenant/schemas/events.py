@@ -7,7 +7,7 @@ from dataclasses import fields
 from pydantic import AwareDatetime, Field
 
 from app.tenant.schemas import Answer, Request
-from storage.audit import Search, Summary
+from storage.audit_search import Search, Summary
 
 
 class EventView(Answer):

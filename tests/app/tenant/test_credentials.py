@@ -20,7 +20,7 @@ from app.tenant.desk import Desk
 from app.tenant.open import open_desk
 from app.wire import MustAct, NotThere
 from storage import credentials, definitions
-from storage.audit import Search
+from storage.audit_search import Search
 from storage.credentials import Damaged
 from storage.keyring import derive
 from tests.servers.keyed import Keyed
