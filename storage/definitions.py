@@ -114,6 +114,22 @@ def revision(cursor: DuckDBPyConnection, *kinds: str, id: str | None = None) -> 
     return int(row[0]) if row else 0
 
 
+def rewrite(
+    cursor: DuckDBPyConnection, kind: str, change: Callable[[Definition], dict[str, Any] | None]
+) -> None:
+    """Give versions another body in their own place, each definition's newest first; None leaves one as it is.
+
+    For what must leave the past as well, such as a secret: everything else is a new version.
+    """
+    for found in _read(cursor, "kind = ? ORDER BY id, version DESC", [kind]):
+        body = change(found)
+        if body is not None:
+            cursor.execute(
+                "UPDATE store.spire.definitions SET body = ?, address = ? WHERE kind = ? AND id = ? AND version = ?",
+                [json.dumps(body, ensure_ascii=False), address(body), kind, found.id, found.version],
+            )
+
+
 def _latest(cursor: DuckDBPyConnection, kind: str, id: str) -> Definition | None:
     found = _read(cursor, "kind = ? AND id = ? ORDER BY version DESC LIMIT 1", [kind, id])
     return found[0] if found else None

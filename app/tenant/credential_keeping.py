@@ -6,7 +6,6 @@ configuration names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -296,23 +295,20 @@ def prepare(desk: Desk) -> None:
 def _move_in(desk: Desk, cursor: DuckDBPyConnection) -> None:
     """Every secret in any version of a source becomes a credential, and leaves the definition."""
     who, taken = Caller("Phantom Spire", ""), set[str]()
-    rows = cursor.execute(
-        "SELECT id, version, body, deleted FROM store.spire.definitions WHERE kind = 'source' ORDER BY id, version DESC"
-    ).fetchall()
     moved: dict[tuple[str, str], dict[str, str] | str] = {}
-    for id, version, text, deleted in rows:
-        body = json.loads(text)
+
+    def without(found: Definition) -> dict[str, Any] | None:
+        body = found.body
         held = typed(body["connector"], body["config"])
         for name, value in held.items():
             # The newest version's value is the one that counts; of what was deleted nothing is kept.
-            if (id, name) not in moved:
-                moved[id, name] = "" if deleted else _moved(desk, who, cursor, body, name, value, taken)
-            body["config"][name] = moved[id, name]
-        if held:
-            cursor.execute(
-                "UPDATE store.spire.definitions SET body = ?, address = ? WHERE kind = 'source' AND id = ? AND version = ?",
-                [json.dumps(body, ensure_ascii=False), definitions.address(body), id, version],
-            )
+            if (found.id, name) not in moved:
+                new = "" if found.deleted else _moved(desk, who, cursor, body, name, value, taken)
+                moved[found.id, name] = new
+        changed = {**body["config"], **{name: moved[found.id, name] for name in held}}
+        return {**body, "config": changed} if held else None
+
+    definitions.rewrite(cursor, "source", without)
 
 
 def _moved(
