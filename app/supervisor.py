@@ -234,14 +234,14 @@ class Supervisor:
             with self._lock:
                 self._workers.pop(worker.tenant, None)
             raise
-        if worker.process is None and owned(grant.folder):
-            self._await_health(worker)
+        if worker.process is None and owned(grant.folder) and self._await_health(worker, grant.folder):
             return
         self._pause(worker)
         worker.ready, worker.process = False, self._spawner.spawn(grant.to_json())
         worker.started = self._clock()
         try:
-            self._await_health(worker)
+            if not self._await_health(worker, grant.folder):
+                raise WorkerDown(worker.tenant, action="Another process has just let go of it; try again.")
         except WorkerDown:
             worker.deaths += 1
             raise
@@ -271,7 +271,8 @@ class Supervisor:
         if worker.deaths and wait > 0:
             time.sleep(wait)
 
-    def _await_health(self, worker: Worker) -> None:
+    def _await_health(self, worker: Worker, folder: Path) -> bool:
+        """Wait until it answers. False where it is not ours, and whoever had the folder is gone without an answer."""
         until = time.monotonic() + self.settings.worker_start
         pause = 0.01
         while time.monotonic() < until:
@@ -283,7 +284,9 @@ class Supervisor:
                 raise WorkerDown(worker.tenant, action=f"Its process ended with {code}; see its log above.")
             if healthy(worker.socket, worker.tenant):
                 worker.ready = True
-                return
+                return True
+            if worker.process is None and not owned(folder):
+                return False
             time.sleep(pause)
             pause = min(pause * 1.5, 0.25)
         if worker.process is not None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from app.control import Unlocked
 from app.grant import working_marker
 from app.settings import Settings
 from app.supervisor import Supervisor, healthy
-from app.worker import owned
+from app.worker import own, owned
 from storage.audit import Level
 from storage.control.tenants import NoSuchTenant
 
@@ -152,6 +153,14 @@ def test_the_lock_decides_and_a_second_parent_uses_the_first_ones_worker(
     assert guest.running() == {}
     guest.stop_all(1)
     assert healthy(settings.socket_path("acme"), "acme")
+
+
+def test_a_worker_of_a_dead_parent_that_still_dies_is_not_waited_for_once_it_is_gone(
+    supervisor: Supervisor, settings: Settings
+) -> None:
+    dying = own(settings.tenant_dir("acme"))
+    threading.Timer(0.5, os.close, [dying]).start()
+    assert ask(supervisor.socket("acme"), "/state").json()["tenant"] == "acme"
 
 
 def test_workers_die_with_a_parent_that_was_killed(settings: Settings, tmp_path: Path) -> None:
