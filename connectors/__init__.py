@@ -157,6 +157,9 @@ def _configured(source: Source) -> tuple[Connector, BaseModel]:
 def _refused(name: str, error: ValidationError) -> NotConfigured:
     # The input is left out: it may hold a secret.
     said = "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors(include_input=False)
+        ": ".join(
+            [*filter(None, [".".join(map(str, each["loc"]))]), each["msg"].removeprefix("Value error, ")]
+        )
+        for each in error.errors(include_input=False)
     )
-    return NotConfigured(f"{name}: {said}.", action="Correct the source's configuration.")
+    return NotConfigured(f"{name}: {said}.", action="Correct what was filled in.")

@@ -12,11 +12,12 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, columns, cursors, dialect, drift, frame, words
-from app.widgets.connecting import connecting, offers, stages
+from app.widgets.connecting import changing, connecting, offers, stages
 from app.widgets.dropzone import dropzone
 from app.widgets.grid import grid
 from app.widgets.intake import NAMES, bring_more, brought, intake
 from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.reveal import reveal
 from app.widgets.running import run_source, why_not_run
 
 REMEMBERED = 4
@@ -77,7 +78,11 @@ def detail(client: Client, id: str) -> None:
     source, shape = view.source, view.source.shape
     crumb = frame.link("Sources", "sources")
     if shape is None:
-        frame.head(source.name, "This source has not been read yet.", crumb=crumb)
+        actions = frame.head(source.name, "This source has not been read yet.", crumb=crumb)
+        off = access.why_not(Permission.WORK)
+        with actions:
+            frame.act("Read it", client.change_source, id, off=off, type="primary")
+        connection(client, source)
         return
     preview = remembered(("preview", id, view.version), lambda: client.source_preview(id, PAGE))
     kind = NAMES.get(shape.format, shape.format)
@@ -263,13 +268,19 @@ def connection(client: Client, source: Any) -> None:
     """Each stage of the connection with its fix."""
     key = f"checked-{source.id}"
     off = access.why_not(Permission.WORK)
-    if st.button("Check the connection", disabled=off is not None, help=off):
+    row = st.container(horizontal=True, gap="small")
+    if row.button("Change the connection", disabled=off is not None, help=off):
+        frame.go("sources", source=source.id, connection="change")
+    asked = row.button("Check the connection", disabled=off is not None, help=off)
+    if asked:
         with st.spinner("Trying each stage"):
             st.session_state[key] = client.check_source(source.id)
     found = st.session_state.get(key)
     if found is None:
         return
     stages(found)
+    if asked:
+        reveal(f"reveal-{source.id}")
 
 
 def more(client: Client, source: Any, view: Any) -> None:
@@ -296,7 +307,9 @@ def more(client: Client, source: Any, view: Any) -> None:
 def page() -> None:
     client = access.client()
     wanted, new = frame.asked("source"), frame.asked("new")
-    if wanted:
+    if wanted and frame.asked("connection") == "change":
+        changing(client, wanted)
+    elif wanted:
         detail(client, wanted)
     elif new == "any":
         offers(client)

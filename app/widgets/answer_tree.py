@@ -18,7 +18,7 @@ CSS = """
 .fold { width: 14px; flex: none; color: var(--muted); text-align: center; cursor: pointer; } .name { font-weight: 500; } .name.at { color: var(--muted); font-weight: 400; }
 .what { color: var(--muted); font-size: 12px; } .value { font: 400 12px/20px var(--mono); overflow: hidden; text-overflow: ellipsis; }
 .row.list { cursor: pointer; } .row .pick { margin-left: auto; color: var(--accent-text); font: 500 12px/20px var(--st-font); opacity: 0; } .row.list:hover .pick, .row.list:focus-visible .pick, .row[aria-selected="true"] .pick { opacity: 1; }
-.row[aria-selected="true"] { background: var(--accent-soft); box-shadow: inset 3px 0 0 var(--text); }
+.row[aria-selected="true"] { background: var(--bg-2); box-shadow: inset 3px 0 0 var(--text); } .row[aria-selected="true"] .pick { color: var(--text); }
 .said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); margin: 0; }
 """
 JS = """

@@ -42,7 +42,10 @@ def offer(key: str) -> None:
             for at, place in enumerate(found.places):
                 with (left, right)[at % 2]:
                     chosen |= {place.name: names} if (names := _columns(key, place, place.name)) else {}
-        st.button("Take over into the form", on_click=_take, args=(key, chosen), key=f"take-{key}")
+        line = st.container(horizontal=True, vertical_alignment="center", gap="small")
+        line.button("Take over into the form", on_click=_take, args=(key, chosen), key=f"take-{key}")
+        if st.session_state.get(f"taken-{key}") == chosen:
+            line.html('<span class="s m" role="status">It stands in the form above.</span>')
 
 
 def _columns(key: str, place: PlaceView, called: str) -> list[str]:
@@ -64,6 +67,7 @@ def _take(key: str, chosen: dict[str, list[str]]) -> None:
     # Before the form is drawn again, so that it shows what was chosen.
     for setting, names in chosen.items():
         st.session_state[f"{key}-{setting}"] = "\n".join(names)
+    st.session_state[f"taken-{key}"] = chosen
     if f"{key}-query" in st.session_state:
         st.session_state[f"{key}-query"] = ""
 

@@ -12,6 +12,7 @@ from app.roles import Permission
 from app.widgets import access, answer_tree, browse, frame
 from app.widgets.form import form, missing
 from app.widgets.listing import Column, Row, cell, listing
+from app.widgets.reveal import reveal
 
 # These have a way in of their own: a drop zone, a text box, a list of samples.
 ELSEWHERE = ("upload", "paste", "sample")
@@ -27,15 +28,17 @@ def offers(client: Client) -> None:
         crumb=frame.link("Sources", "sources"),
     )
     connectors = [c for c in client.connectors() if c.name not in ELSEWHERE]
-    kinds = [(c.name, c.title, c.summary) for c in connectors]
+    kinds = sorted(
+        ((c.name, c.title, c.summary) for c in connectors), key=lambda offered: offered[1].casefold()
+    )
     feeds = [
-        (f"feed:{f.name}", f.title, f.summary + (", with a key" if f.key else "")) for f in client.feeds()
+        (f"feed:{f.name}", f.title, f.summary + ("; asks for a key" if f.key else "")) for f in client.feeds()
     ]
     left, right = st.columns(2, gap="small")
     with left:
         _list("Servers", "databases, interfaces, folders", kinds)
     with right:
-        _list("Well-known feeds", "described already", feeds)
+        _list("Well-known feeds", "with their settings filled in", feeds)
 
 
 def _list(title: str, note: str, offered: list[tuple[str, str, str]]) -> None:
@@ -60,14 +63,14 @@ def connecting(client: Client, kind: str) -> None:
         frame.head("No such connector", "Choose one from the list of sources.", crumb=crumb)
         return
     named = feed or connector
-    actions = frame.head(named.title, named.summary, crumb=crumb)
+    actions = frame.head(named.title, escape(named.summary), crumb=crumb)
     if feed and feed.own:
         unbuilt = access.why_not(Permission.BUILD)
         if actions.button("Delete the template", disabled=unbuilt is not None, help=unbuilt):
             client.delete_feed(feed.name)
             frame.go("sources", new="any")
     if feed and feed.key:
-        frame.warn(f"<b>It asks for a key.</b> You find it here: {feed.key}. Put it into <i>Secret</i>.")
+        frame.warn(f"<b>It asks for a key.</b> You find it here: {escape(feed.key)}. Put it into “Secret”.")
     given = feed.config if feed else {}
     # Of a feed that is described already only the key is missing.
     shown = None if feed is None or feed.own else ["secret"] if feed.key else []
@@ -97,6 +100,7 @@ def connecting(client: Client, kind: str) -> None:
     lacking = missing(connector.config, config)
     if (asking or trying or adding or keeping) and lacking:
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
+        reveal(f"reveal-{kind}")
         return
     if looking:
         browse.look(client, connector.name, config, kind)
@@ -128,6 +132,41 @@ def connecting(client: Client, kind: str) -> None:
     tried = st.session_state.get(f"tried-{kind}")
     if tried is not None:
         stages(tried)
+    if looking or asking or trying or adding or keeping:
+        reveal(f"reveal-{kind}")
+
+
+def changing(client: Client, id: str) -> None:
+    """The connection of a source as it is, to be changed: what is saved is read at once, or nothing is saved."""
+    view = client.source(id)
+    source = view.source
+    connector = next(c for c in client.connectors() if c.name == source.connector)
+    crumb = f"{frame.link('Sources', 'sources')} / {frame.link(source.name, 'sources', source=id)}"
+    told = "Saving reads the first payload with it. Where that fails, nothing is changed."
+    frame.head("Change the connection", f"{escape(connector.title)}. {told}", crumb=crumb)
+    off = access.why_not(Permission.WORK)
+    with frame.panel(key="connector"), st.form(f"change-{id}", border=False):
+        title = st.text_input("Name", value=source.name)
+        config: dict[str, Any] = form(
+            connector.config, dict(source.config), key=f"change-{id}-{view.version}", columns=2,
+            credentials={each.id: each.name for each in client.credentials()},
+        )  # fmt: skip
+        saving = st.form_submit_button("Save", type="primary", disabled=off is not None, help=off)
+    if not saving:
+        return
+    lacking = missing(connector.config, config) + ([] if title.strip() else ["Name"])
+    if lacking:
+        frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
+        return
+    with st.spinner("Reading the first payload"):
+        saved = access.attempt(
+            client.change_source, id, name=title.strip(), config=config, based_on=view.version
+        )
+    if saved is None:
+        frame.notice(st.session_state.pop("problem"))
+        return
+    frame.tell("Saved. The first payload was read with it.")
+    frame.go("sources", source=id)
 
 
 def stages(found: Any) -> None:

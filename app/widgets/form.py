@@ -3,14 +3,51 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 import streamlit as st
 
+from app.widgets import words
+
 # Words of a property's name that are written in capitals.
 SHORT = {word: word.upper() for word in ("tls", "ca", "url", "api", "id", "sql", "tlp", "misp", "ssh")}
 FROM_FIELDS = {"kind_field", "within"}
+# What the words of a choice mean, by option and word: the word stands in the guide and in the API, so it stays.
+MEANINGS = {
+    ("tls", "verify-full"): "encrypted, and the server proves who it is",
+    ("tls", "require"): "encrypted, whoever answers",
+    ("tls", "disable"): "in the clear",
+    ("auth", "none"): "open to everybody",
+    ("auth", "basic"): "account and password",
+    ("auth", "bearer"): "a token",
+    ("auth", "header"): "a key in a header",
+    ("auth", "query"): "a key in a parameter of the address",
+    ("auth", "oauth2"): "client credentials",
+    ("sign_in", "jwt"): "a private key",
+    ("sign_in", "refresh"): "a refresh token",
+    ("transfer", "query"): "page by page, at once",
+    ("transfer", "bulk"): "as a job, for many records",
+    ("pages", "none"): "all in one answer",
+    ("pages", "page"): "by number",
+    ("pages", "offset"): "by offset",
+    ("pages", "cursor"): "by a mark in the answer",
+    ("pages", "next"): "by an address in the answer",
+    ("pages", "link"): "by a Link header",
+    ("since_form", "iso"): "2026-01-31T06:00:00Z",
+    ("since_form", "date"): "2026-01-31",
+    ("since_form", "epoch"): "seconds since 1970",
+    ("since_form", "plain"): "as it stands in the record",
+    ("follow", "published"): "events as they are published",
+    ("follow", "changed"): "unpublished events too, by their last change",
+    ("kind", "misp"): "events with a manifest",
+    ("kind", "csv"): "values in columns",
+    ("kind", "freetext"): "values in text",
+    ("version", "auto"): "ask the server",
+}
+# Of what form a text is that stands for a time.
+TIMES = {"date-time": "2026-01-31T06:00:00Z", "date": "2026-01-31"}
 
 
 def form(
@@ -58,11 +95,13 @@ def _drawn(
             # Row by row, so that what stands side by side begins at one height and Tab goes as one reads.
             cells = st.columns(columns, gap="medium") if columns > 1 else [st.container()]
         required = name in schema.get("required", ())
-        told = {**told, "examples": told.get("examples") or ["required"]} if required else told
+        told = {**told, "required": True} if required else told
         with cells[place % columns]:
             value = _input(name, told, values.get(name, told.get("default")), f"{key}-{name}", list(fields))
             if credentials and told.get("format") == "password":
-                value = _credential(credentials, values.get(name), f"{key}-{name}-credential") or value
+                picked = _credential(credentials, values.get(name), f"{key}-{name}-credential")
+                # What is typed takes the place of the credential that was there, and not of one just chosen.
+                value = value if value and picked == values.get(name) else picked or value
         if (value is not None and value != told.get("default")) or (required and value not in (None, "", [])):
             found[name] = value
     return found
@@ -70,8 +109,8 @@ def _drawn(
 
 def _credential(offered: Mapping[str, str], value: Any, key: str) -> dict[str, str] | None:
     """A reference to a credential in the place of the secret above it, if one is chosen."""
-    chosen = value["credential"] if isinstance(value, dict) else None
-    options = [None, *offered]
+    chosen = value["credential"] if isinstance(value, dict) else ""
+    options = ["", *offered]
     at = options.index(chosen) if chosen in options else 0
     picked = st.selectbox(
         "Use a credential", options, index=at, key=key, label_visibility="collapsed",
@@ -81,9 +120,18 @@ def _credential(offered: Mapping[str, str], value: Any, key: str) -> dict[str, s
 
 
 def missing(schema: dict[str, Any], values: dict[str, Any]) -> list[str]:
-    """Titles of required properties without a value."""
+    """Labels of required properties without a value."""
     properties = schema.get("properties", {})
-    return [properties[name].get("title", name) for name in schema.get("required", ()) if name not in values]
+    return [label_of(name, properties[name]) for name in schema.get("required", ()) if name not in values]
+
+
+def label_of(name: str, told: dict[str, Any]) -> str:
+    """What a property is called: its title, unless that was made from its name, in capitals."""
+    label = str(told.get("title") or "")
+    if label.lower() in ("", name.replace("_", " ")):
+        label = " ".join(SHORT.get(word, word) for word in name.split("_"))
+        label = label[:1].upper() + label[1:]
+    return label
 
 
 def resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
@@ -100,24 +148,24 @@ def resolved(told: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[str]) -> Any:
-    label = told.get("title") or ""
-    if label.lower() in ("", name.replace("_", " ")):  # made from the name, in capitals
-        label = " ".join(SHORT.get(word, word) for word in name.split("_"))
-        label = label[:1].upper() + label[1:]
-    help = told.get("description")
-    kind = told.get("type")
+    label = label_of(name, told)
+    # It is read as markdown, and patterns such as **/*.csv stand in it.
+    help = words.plain(told["description"]) if told.get("description") else None
+    kind, hint = told.get("type"), _hint(told)
     if told.get("lines"):
-        return (
-            st.text_area(label, value=value or "", key=key, help=help, height=26 * int(told["lines"])) or None
-        )
+        typed, height = value if isinstance(value, str) else "", 26 * int(told["lines"])
+        return st.text_area(label, value=typed, key=key, help=help, height=height, placeholder=hint) or None
     if told.get("format") == "password" or told.get("writeOnly"):
         typed = value if isinstance(value, str) else ""
-        return st.text_input(label, value=typed, key=key, help=help, type="password") or None
+        return (
+            st.text_input(label, value=typed, key=key, help=help, type="password", placeholder=hint) or None
+        )
     if "enum" in told:
         options = list(told["enum"])
         return st.selectbox(
-            label, options, index=options.index(value) if value in options else 0, key=key, help=help
-        )
+            label, options, index=options.index(value) if value in options else 0, key=key, help=help,
+            format_func=lambda word: f"{word}: {MEANINGS[name, word]}" if (name, word) in MEANINGS else str(word),
+        )  # fmt: skip
     if kind == "boolean":
         return st.checkbox(label, value=bool(value), key=key, help=help)
     if kind in ("integer", "number"):
@@ -133,12 +181,13 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
             )
         lines = [value] if isinstance(value, str) else value or []
         text = st.text_area(
-            label, value="\n".join(map(str, lines)), key=key, height=80, help=help or "One a line."
-        )
+            label, value="\n".join(map(str, lines)), key=key, height=104, help=help,
+            placeholder=", ".join(filter(None, ("one a line", hint))),
+        )  # fmt: skip
         return [line for line in text.splitlines() if line.strip()] or None
     if kind == "object":
         text = st.text_area(
-            label, value=_pairs(value), key=key, height=100, help=help or "One `from = to` a line."
+            label, value=_pairs(value), key=key, height=104, help=help, placeholder="one a line: name = value"
         )
         return _read_pairs(text) or None
     if name in FROM_FIELDS and fields:
@@ -146,8 +195,15 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
         at = options.index(value) if value in options else 0
         return st.selectbox(label, options, index=at, key=key, help=help) or None
     shown = value if isinstance(value, str) or value is None else json.dumps(value)
-    hint = str(told["examples"][0]) if told.get("examples") else None
     return st.text_input(label, value=shown or "", key=key, help=help, placeholder=hint) or None
+
+
+def _hint(told: dict[str, Any]) -> str:
+    """What stands in an empty field: that it is required, and an example, which most descriptions end with."""
+    named = re.search(r"such as ([^,;\s]+[^,;.\s])", told.get("description") or "")
+    given = [str(told["examples"][0])] if told.get("examples") else [f"such as {named[1]}"] if named else []
+    given = given or [TIMES[told["format"]]] if told.get("format") in TIMES else given
+    return ", ".join((["required"] if told.get("required") else []) + given)
 
 
 def _pairs(value: Any) -> str:
