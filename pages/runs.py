@@ -379,13 +379,18 @@ def undoing(run: Any, plan: Any, versions: int) -> list[str]:
 
 def log(run: Any) -> None:
     if run.notes:
-        items = "".join(f"<li>{escape(note)}</li>" for note in run.notes)
+        items = "".join(f"<li>{escape(_sentence(note))}</li>" for note in run.notes)
         with frame.panel("Notes", key="notes"):
             st.html(f'<ul class="sp-notes">{items}</ul>')
     zone = words.zone()
     lines = [f"{line.at.astimezone(zone):%H:%M:%S}  {line.text}" for line in run.log]
     with st.expander(f"Log, {words.count(len(lines), 'line')}"):
         st.code("\n".join(lines) or "Nothing was noted.", language=None, wrap_lines=True)
+
+
+def _sentence(note: str) -> str:
+    """A note as it stands among others: readers write them without, runs with a capital and a full stop."""
+    return note[:1].upper() + note[1:].rstrip(".") + "."
 
 
 def page() -> None:

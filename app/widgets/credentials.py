@@ -142,7 +142,9 @@ def _rotate(client: Client, each: Any) -> None:
     with frame.panel("Rotate", "tried first with everything that uses it", key="rotate-credential"):
         with st.form(f"rotate-{each.id}", border=False, clear_on_submit=True):
             value = _secret("New value", each.kind, f"value-{each.id}")
-            expires = st.date_input("It ends on", value=None, key=f"rotate-end-{each.id}")
+            expires = st.date_input(
+                "It ends on", value=None, format="YYYY-MM-DD", key=f"rotate-end-{each.id}"
+            )
             hosts = st.text_area(
                 "Bound to",
                 value="\n".join(each.hosts),
@@ -197,7 +199,9 @@ def _add(client: Client) -> None:
         with st.form("new-credential", border=False):
             one, two = st.columns(2, gap="small")
             name = one.text_input("Name", placeholder="AlienVault OTX, reading")
-            expires = two.date_input("It ends on", value=None, help="We warn two weeks before.")
+            expires = two.date_input(
+                "It ends on", value=None, format="YYYY-MM-DD", help="We warn two weeks before."
+            )
             value = _secret("Value", kind, "new-value")
             hosts = st.text_area("Bound to", height=80, placeholder="otx.alienvault.com", help=HOSTS_HELP)
             asked = st.form_submit_button("Add", type="primary", disabled=off is not None, help=off)
@@ -221,7 +225,7 @@ def _elsewhere(client: Client) -> None:
         name = st.text_input("Name", key="elsewhere-name")
         one, two = st.columns(2, gap="small")
         place = one.selectbox("Kept", ["environment", "vault"], format_func=lambda place: PLACES[place])
-        expires = two.date_input("It ends on", value=None, key="elsewhere-end")
+        expires = two.date_input("It ends on", value=None, format="YYYY-MM-DD", key="elsewhere-end")
         reference = st.text_input(
             "Where", placeholder="SPIRE_CREDENTIAL_OTX, or feeds/otx#key",
             help="A variable that the installation gives to this tenant, or a path and a field in the vault.",

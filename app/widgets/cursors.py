@@ -1,4 +1,4 @@
-"""Where a source stands, in words; led back with what will be read again in view, or set by hand."""
+"""Where a source stands, in words; rewound with what will be read again in view, or set by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def cursor(client: Client, pipeline: str, *, key: str) -> None:
             return
         off = access.why_not(Permission.BUILD)
         row = st.container(horizontal=True, gap="small")
-        with row.popover("Lead it back", disabled=off is not None or not found.points, help=off):
+        with row.popover("Rewind", disabled=off is not None or not found.points, help=off):
             _back(client, found, key)
         with row.popover("Set it by hand", disabled=off is not None, help=off):
             _by_hand(client, found, key)
@@ -44,7 +44,7 @@ def _back(client: Client, found: Any, key: str) -> None:
     """The places before, each with what was read since: that is what comes again."""
     places = found.points if len(found.points) <= SHOWN else [*found.points[: SHOWN - 1], found.points[-1]]
     listing(
-        "Places to lead it back to",
+        "Places to rewind to",
         [Column("Where"), Column("Left by"), Column("Rows read since", right=True)],
         [
             Row(str(n), [cell(p.says, wrap=True), cell(_who(p), tone="muted"), figure(p.rows, sub=words.count(p.runs, "run"))], go=False)
@@ -55,7 +55,7 @@ def _back(client: Client, found: Any, key: str) -> None:
         widest=340,
     )  # fmt: skip
     can = [n for n, p in enumerate(places) if p.run is not None or p.at is None]
-    at = st.selectbox("Lead it back to", can, format_func=lambda n: _place(places[n]), key=f"{key}-place")
+    at = st.selectbox("Rewind to", can, format_func=lambda n: _place(places[n]), key=f"{key}-place")
     why = st.text_input("Why", key=f"{key}-why", placeholder="Stands in the audit log")
     point = places[at]
     again = f"The next run reads {words.count(point.rows, 'row')} again that {words.count(point.runs, 'run')} read since"

@@ -122,15 +122,15 @@ def _patch(client: Client, found: Any, patch: Any, key: str) -> None:
 
 def _outcome(patch: Any) -> str:
     before, after = patch.before, patch.after
-    told = [
-        f"<b>{after.good + after.warned:,} good</b> of {escape(after.extent)}, {before.good + before.warned:,} as it is now",
-        f"{after.rejected:,} rejected, {before.rejected:,} as it is now",
-    ]
-    if patch.quarantined:
-        told.append(
-            f"{patch.would_pass:,} of {words.count(patch.quarantined, 'reject')} of the run would be taken"
-        )
-    return f'<div role="status">{"; ".join(told)}.</div>'
+    told = f"In a {after.extent}" if after.extent.startswith("sample") else f"In {after.extent}"
+    good = f"<b>{after.good + after.warned:,} good</b>, {before.good + before.warned:,} with the mapping as it is"
+    bad = f"{after.rejected:,} rejected, {before.rejected:,} with the mapping as it is"
+    replay = (
+        f" {patch.would_pass:,} of {words.count(patch.quarantined, 'reject')} of the run would be taken."
+        if patch.quarantined
+        else ""
+    )
+    return f'<div role="status">{escape(told)}: {good}; {bad}.{replay}</div>'
 
 
 def _rows(after: Any, key: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, Literal, NoReturn
 
 import streamlit as st
@@ -12,7 +13,7 @@ from app.tenant.schemas.publications import DeliveryDetail, DeliveryView, Public
 from app.widgets import access, frame, words
 from app.widgets.form import form, missing
 from app.widgets.listing import Cell, Column, Row, cell, figure, listing
-from app.widgets.view import View
+from app.widgets.view import View, span
 
 STATES = {"finished": "ok", "failed": "bad", "running": "", "cancelled": "wait"}
 # How a schedule names what it delivers.
@@ -43,7 +44,7 @@ def overview(client: Client, found: list[PublicationView]) -> None:
         Row(
             one.publication.id,
             [
-                cell(one.publication.name, tone="b", sub=_what(one)),
+                cell(one.publication.name, sub=_what(one), hint=one.publication.name),
                 cell(titles.get(one.publication.connector, one.publication.connector), sub=_where(one)),
                 _went(one.last),
                 figure(one.waiting, tone="b" if one.waiting else "muted"),
@@ -73,7 +74,7 @@ def page(client: Client, id: str) -> None:
     titles = {c.name: c.title for c in client.connectors()}
     actions = frame.head(
         found.publication.name,
-        f"{words.plain(_what(found))}, to {words.plain(titles.get(found.publication.connector, ''))}.",
+        escape(f"{_sentence(_what(found))}, to {titles.get(found.publication.connector, '')}."),
         crumb=frame.link("Schedules", "schedules"),
         chips=_chips(found),
     )
@@ -108,7 +109,7 @@ def _new(client: Client) -> None:
         connector = two.selectbox("To", list(sinks), format_func=lambda name: sinks[name], key="p-connector")
         filters = _filters() if target == asked else {}
         if filters:
-            st.caption(f"Only those that match: {_filter_words(filters)}.")
+            st.caption(words.plain(f"Only those with {_filter_words(filters)}."))
         body = _form(client, connector, {}, f"{models[target]} to {sinks[connector]}")
     if body is None:
         return
@@ -181,7 +182,7 @@ def _buttons(client: Client, found: PublicationView) -> None:
 
 def _deliver(client: Client, id: str, *, anew: bool) -> None:
     if access.attempt(client.deliver, id, anew=anew) is not None:
-        frame.tell("It is on its way.")
+        frame.tell("A delivery has begun.")
     st.rerun()
 
 
@@ -209,7 +210,7 @@ def _deliveries(client: Client, id: str, shown: tuple[int, str]) -> None:
         for one in found
     ]
     heads = [Column("Begun"), Column("Outcome"), Column("Sent", right=True), Column("Refused", right=True)]
-    with frame.panel("Deliveries", "sent and refused are all that was taken", key="deliveries", flush=True):
+    with frame.panel("Deliveries", "each record taken was sent or refused", key="deliveries", flush=True):
         listing("Deliveries", heads, rows, key="delivery-list", none="Nothing has gone out yet.", height=320)
     refusing = next((one for one in found if one.refused), None)
     if refusing is not None:
@@ -246,7 +247,7 @@ def _error(one: DeliveryView) -> str:
 
 
 def _chips(found: PublicationView) -> list[tuple[str, str]]:
-    chips = [(found.last.state, STATES[found.last.state])] if found.last else []
+    chips = [(f"last delivery {found.last.state}", STATES[found.last.state])] if found.last else []
     return [*chips, (f"{words.count(found.waiting, 'record')} waiting", "wait" if found.waiting else "")]
 
 
@@ -254,7 +255,11 @@ def _what(found: PublicationView) -> str:
     kept = found.publication
     filters = {"search": kept.search, "match": kept.match, "where": list(kept.where)}
     told = _filter_words({name: value for name, value in filters.items() if value})
-    return f"{kept.target}" + (f", {told}" if told else ", all records")
+    return f"records of {kept.target} with {told}" if told else f"all records of {kept.target}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _where(found: PublicationView) -> str:
@@ -277,4 +282,7 @@ def _filters() -> dict[str, Any]:
 
 def _filter_words(filters: dict[str, Any]) -> str:
     parts = [f"“{filters['search']}”"] if filters.get("search") else []
-    return " and ".join([*parts, *filters.get("where", ())])
+    for each in filters.get("where", ()):
+        name, _, value = each.partition("=")
+        parts.append(f"{name} {span(value) or 'without a value'}")
+    return words.listed(parts)

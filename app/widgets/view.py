@@ -86,12 +86,13 @@ class View:
         if self.run is not None:
             found.append(Chip("run", "loaded by", f"run {self.run}"))
         for field, value in self.where:
-            label = labels.get((field, value)) or _span(value) or "no value"
+            label = labels.get((field, value)) or span(value) or "no value"
             found.append(Chip(f"{field}={value}", titles.get(field, field), label))
         return found
 
 
-def _span(value: str) -> str:
+def span(value: str) -> str:
+    """The value of a filter, a span of values in words."""
     low, dots, high = value.partition("..")
     if not dots:
         return value
