@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import BinaryIO, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -204,6 +205,12 @@ def tls(authority: str, certificate: str) -> ssl.SSLContext | None:
     return context
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The system's trust, read once: reading it takes longer than many an answer."""
+    return ssl.create_default_context()
+
+
 def web_address(value: str) -> str:
     """The address, if it is a whole one of the web and holds no credentials; ValueError says what is wrong."""
     parts = urlsplit(value)
@@ -304,7 +311,7 @@ class _Pinned(httpcore.NetworkBackend):
 
 
 def _transport(addresses: list[str], context: ssl.SSLContext | None) -> httpx.HTTPTransport:
-    trusted = context or ssl.create_default_context()
+    trusted = context or _trusted()
     transport = httpx.HTTPTransport(verify=trusted, trust_env=False)
     # httpx has no setting for the backend; without it the name would be resolved a second time, unchecked.
     transport._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=_Pinned(addresses))
