@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, cast
+from typing import BinaryIO
+
+from connectors.pieces import stream_of
 
 Row = Sequence[bytes | None]
 Writer = Callable[[bytes], bytes]
@@ -12,7 +13,7 @@ Writer = Callable[[bytes], bytes]
 
 def csv_of(header: Sequence[str], fetch: Callable[[], Sequence[Row]], write: Sequence[Writer]) -> BinaryIO:
     """A stream of CSV: the header, then what `fetch` gives until it gives nothing, each column by its writer."""
-    return cast(BinaryIO, io.BufferedReader(_Rows(header, fetch, write), 1 << 20))
+    return stream_of(_Rows(header, fetch, write).following)
 
 
 def field(value: bytes) -> bytes:
@@ -32,27 +33,19 @@ def whole(value: bytes) -> bytes:
     return str(int.from_bytes(value, "big")).encode()
 
 
-class _Rows(io.RawIOBase):
+class _Rows:
     def __init__(
         self, header: Sequence[str], fetch: Callable[[], Sequence[Row]], write: Sequence[Writer]
     ) -> None:
         self.fetch, self.writers = fetch, write
         self.plain, self.commas = all(each is field for each in write), len(write) - 1
-        self.held = memoryview(b",".join(field(name.encode()) for name in header) + b"\n")
+        self.header = b",".join(field(name.encode()) for name in header) + b"\n"
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while not self.held:
-            rows = self.fetch()
-            if not rows:
-                return 0
-            self.held = memoryview(b"".join(map(self._line, rows)))
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
+    def following(self) -> bytes:
+        if self.header:
+            header, self.header = self.header, b""
+            return header
+        return b"".join(map(self._line, self.fetch()))
 
     def _line(self, row: Row) -> bytes:
         if self.plain:

@@ -1,14 +1,14 @@
-"""What databases have in common: how one is reached, what of it is read, how a check goes, and how a read is cut.
+"""What databases have in common: how one is reached, what of it is read, how it is handed over, and how a check goes.
 
 Each database's own module says the rest in its own tongue.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, BinaryIO, Generic, Literal, Protocol, TypeVar
 
 import sqlglot
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -16,8 +16,9 @@ from sqlglot import exp
 
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
+from connectors.stages import failed
 from engine.errors import Retry, SpireError, Stop
-from engine.ports import Cursor, Stage
+from engine.ports import Cursor, Payload, Stage
 
 CSV = "text/csv"
 # Rows to a payload: what one cursor stands for.
@@ -196,49 +197,29 @@ def one_select(text: str, dialect: str) -> str:
     return text.strip().rstrip(";")
 
 
-# ── how a read is cut ────────────────────────────────────────────────────────────────────────────────
+# ── what is handed over ──────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Slice:
-    """Rows whose value is above `above` and not above `until`; or, of the first slice, at or after `since`.
-
-    `since` counts less the overlap. With `valueless` it is the rows that have no value at all.
-    """
-
-    since: str | None = None
-    above: str | None = None
-    until: str | None = None
-    valueless: bool = False
+ConditionT = TypeVar("ConditionT")
 
 
-def sliced(
-    since: str | None, end_of: Callable[[Slice], str | None], valueless: Callable[[], bool]
-) -> Iterator[tuple[Slice, str | None]]:
-    """Slices that together take every row once, each with the value reached.
-
-    `end_of` gives the value at which a slice that is open above is to end, None where it is empty. Rows
-    without a value come last, every time: nothing says whether they are new.
-    """
-    open_above, last = Slice(since=since), since
-    while (end := end_of(open_above)) is not None:
-        last = end
-        yield replace(open_above, until=end), last
-        open_above = Slice(above=end)
-    if valueless():
-        yield Slice(valueless=True), last
-
-
-def known(since: Cursor | None, name: str, called: str = "column") -> str | None:
-    """The value a cursor has reached; None where it is of another column, or there is none."""
-    if not since or since.get(called) != name or not since.get("value"):
-        return None
-    return str(since["value"])
+def payloads(
+    config: Tables,
+    slices: Iterable[tuple[ConditionT, Cursor | None]],
+    rows: Callable[[ConditionT], BinaryIO],
+) -> Iterator[Payload]:
+    """Each slice as CSV, with the cursor after it."""
+    for number, (condition, after) in enumerate(slices, 1):
+        # The slices of a whole read are one table, whichever of them a row stands in.
+        part = f"-{number}" if after is not None and config.cursor else ""
+        stream = rows(condition)
+        yield Payload(f"{config.table or 'query'}{part}.csv", stream, after, CSV)
+        while stream.read(1 << 20):
+            pass  # what was not wanted still has to pass before the next question
 
 
 # ── how a check goes ─────────────────────────────────────────────────────────────────────────────────
 
-SliceT = TypeVar("SliceT")
 ConfigT = TypeVar("ConfigT", bound=Server)
 ConnectionT = TypeVar("ConnectionT")
 Opened = Callable[[ConfigT, Reach, Resolve], AbstractContextManager[ConnectionT]]
@@ -277,8 +258,7 @@ def checking(
                     yield Stage(stage, True, detail)
     except (SpireError, failing) as error:
         ours = error if isinstance(error, SpireError) else told(error, config)
-        advice = ours.action or ADVICE.get(stage, "")
-        yield Stage(stage, False, f"{ours.title} {ours.where}".strip(), advice)
+        yield failed(stage, ours, ADVICE.get(stage, ""))
 
 
 def wrong_certificate(config: Server) -> Turned:
@@ -297,38 +277,9 @@ def no_tls(config: Server) -> Turned:
 
 # ── what there is to read ────────────────────────────────────────────────────────────────────────────
 
-
 PLACES = 1_000
 
 
 def reached(given: Mapping[str, Any], server: type[ConfigT]) -> ConfigT:
     """The part of a configuration that says how to get there, where what to read isn't chosen yet."""
     return server.model_validate({name: given[name] for name in server.model_fields if name in given})
-
-
-def cut(
-    since: Cursor | None, slices: Callable[[str | None], Iterator[tuple[SliceT, str | None]]], key: str
-) -> Iterator[tuple[SliceT | None, Cursor | None]]:
-    """A read of everything by its key, cut into slices, each with a cursor to go on from.
-
-    Where one slice is all there is, it is None: read everything, with no cursor. The last of several says
-    that the read is complete, so that what comes after it begins anew. So does a cursor beyond the last row.
-    """
-    begun = known(since, key, "key")
-    found = slices(begun)
-    ahead = next(found, None)
-    if ahead is None and begun is not None:
-        begun, found = None, slices(None)
-        ahead = next(found, None)
-    if ahead is None:
-        yield None, None
-    alone = begun is None
-    while ahead is not None:
-        (this, value), ahead = ahead, next(found, None)
-        if ahead is not None:
-            yield this, {"key": key, "value": value}
-        elif alone:
-            yield None, None
-        else:
-            yield this, {"key": key, "complete": True}
-        alone = False

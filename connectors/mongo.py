@@ -8,7 +8,6 @@ On a replica set the changes themselves can be followed instead.
 from __future__ import annotations
 
 import base64
-import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,12 +35,13 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
-from connectors import database, lateness
+from connectors import database, slices
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable
 from connectors.mongo_changes import changes
 from connectors.mongo_server import CODEC, Document, Server, browse, connected, readable, secured, told
 from connectors.mongo_sink import upserted
+from connectors.pieces import stream_of
 from connectors.registry import Reach, connector
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
@@ -171,15 +171,12 @@ def _slices(
 ) -> Iterator[tuple[Document, Cursor | None]]:
     """What to read, piece by piece, each with the cursor after it."""
     if config.cursor:
-        begun, overlap = database.known(since, config.cursor, "field"), config.overlap
+        by_field = partial(_by, collection, config, config.cursor, config.overlap)
         count = partial(_within, collection, config)
-        late = lateness.measured(since, begun, overlap, count)
-        for condition, value in _by(collection, config, config.cursor, overlap, begun):
-            reached: Cursor = {"field": config.cursor, "value": value} if value else {**(since or {})}
-            yield condition, lateness.noted(reached, late, overlap, count)
+        yield from slices.followed(since, ("field", config.cursor), config.overlap, by_field, count)
         return
     by_id = partial(_by, collection, config, "_id", 0)
-    for found, after in database.cut(since, by_id, "_id"):
+    for found, after in slices.cut(since, "_id", by_id):
         yield found or {}, after
 
 
@@ -282,27 +279,6 @@ def _filter(config: Config) -> Document:
 # ── documents ────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Lines(io.RawIOBase):
-    """Documents as lines of JSON, a batch at a time."""
-
-    def __init__(self, batches: Iterator[bytes], config: Config) -> None:
-        self.batches, self.config, self.held = batches, config, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        if not self.held:
-            try:
-                self.held = memoryview(next(self.batches, b""))
-            except PyMongoError as error:
-                raise told(error, self.config) from None
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
-
-
 def _lines(collection: Collection[Document], config: Config, condition: Document, order: str) -> BinaryIO:
     chosen = dict.fromkeys(config.fields, 1) or None
     wanted: Document = {"$and": [_filter(config), condition]}
@@ -319,7 +295,13 @@ def _written(batch: bytes) -> bytes:
 
 
 def _stream(batches: Iterator[bytes], config: Config) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Lines(batches, config), 1 << 20))
+    def following() -> bytes:
+        try:
+            return next(batches, b"")
+        except PyMongoError as error:
+            raise told(error, config) from None
+
+    return stream_of(following)
 
 
 def _batched(documents: Iterable[Document]) -> Iterator[bytes]:

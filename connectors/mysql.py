@@ -15,14 +15,15 @@ import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.cursors import SSCursor
 
-from connectors import database, lateness
+from connectors import database, slices
 from connectors.addresses import Resolve, resolve
 from connectors.bytewise import csv_of, field, hexadecimal, whole
-from connectors.database import Broke, NotReadable, Relation, Slice
+from connectors.database import Broke, NotReadable, Relation
 from connectors.mysql_server import Connection, Server, browse, connected, every, one, quoted, secured, told
 from connectors.mysql_sink import upserted
 from connectors.registry import Reach, connector
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
+from connectors.slices import Slice
 
 _BINARY = 63  # the character set of values that are no text
 _TIMES = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE}
@@ -76,14 +77,8 @@ def read(
     with connected(config, reach, resolver) as connection:
         try:
             relation = _relation(connection, config)
-            for number, (condition, after) in enumerate(_slices(connection, config, relation, since), 1):
-                # The slices of a whole read are one table, whichever of them a row stands in.
-                part = f"-{number}" if after is not None and config.cursor else ""
-                name = f"{config.table or 'query'}{part}.csv"
-                stream = _rows(connection, config, relation, condition)
-                yield Payload(name, stream, after, database.CSV)
-                while stream.read(1 << 20):
-                    pass  # what was not wanted still has to pass before the next question
+            found = _slices(connection, config, relation, since)
+            yield from database.payloads(config, found, partial(_rows, connection, config, relation))
         except pymysql.Error as error:
             raise told(error, config) from None
 
@@ -116,19 +111,16 @@ def _slices(
     """What to read, piece by piece, each with the cursor after it."""
     if config.cursor:
         column = _ordering(relation, config)
-        begun, overlap = database.known(since, column.name), config.overlap
+        by_column = partial(_by, connection, relation, column, overlap=config.overlap)
         count = partial(_within, connection, relation, column)
-        late = lateness.measured(since, begun, overlap, count)
-        for condition, value in _by(connection, relation, column, begun, overlap):
-            reached: Cursor = {"column": column.name, "value": value} if value else {**(since or {})}
-            yield condition, lateness.noted(reached, late, overlap, count)
+        yield from slices.followed(since, ("column", column.name), config.overlap, by_column, count)
         return
     key = _key(connection, config, relation)
     if key is None:
         yield Condition(), None
         return
     by_key = partial(_by, connection, relation, key, overlap=0)
-    for found, after in database.cut(since, by_key, key.name):
+    for found, after in slices.cut(since, key.name, by_key):
         yield found or Condition(), after
 
 
@@ -163,7 +155,7 @@ def _by(
     def valueless() -> bool:
         return one(connection, f"SELECT 1 FROM {source} WHERE {name} IS NULL LIMIT 1") is not None
 
-    for slice, value in database.sliced(since, end_of, valueless):
+    for slice, value in slices.sliced(since, end_of, valueless):
         yield condition(slice), value
 
 

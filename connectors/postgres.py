@@ -7,25 +7,26 @@ stamped. What comes twice is found unchanged.
 
 from __future__ import annotations
 
-import io
 import select
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias
 
 import psycopg
 from psycopg import sql
 from psycopg.pq import ExecStatus
 
-from connectors import database, lateness
+from connectors import database, slices
 from connectors.addresses import Resolve, resolve
-from connectors.database import Broke, NotReadable, Relation, Slice
+from connectors.database import Broke, NotReadable, Relation
+from connectors.pieces import stream_of
 from connectors.postgres_server import Connection, Server, browse, connected, reason, secured, told
 from connectors.postgres_sink import upserted
 from connectors.registry import Reach, connector
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
+from connectors.slices import Slice
 
 # A server that says nothing for so long in the middle of a table has hung.
 _SILENCE = 600
@@ -74,14 +75,8 @@ def read(
     with connected(config, reach, resolver) as connection:
         try:
             relation = _relation(connection, config)
-            for number, (condition, after) in enumerate(_slices(connection, config, relation, since), 1):
-                # The slices of a whole read are one table, whichever of them a row stands in.
-                part = f"-{number}" if after is not None and config.cursor else ""
-                name = f"{config.table or 'query'}{part}.csv"
-                stream = _copy(connection, _select(config, relation, condition))
-                yield Payload(name, stream, after, database.CSV)
-                while stream.read(1 << 20):
-                    pass  # what was not wanted still has to pass before the next question
+            found = _slices(connection, config, relation, since)
+            yield from database.payloads(config, found, partial(_rows, connection, config, relation))
         except psycopg.Error as error:
             raise told(error, config) from None
 
@@ -109,20 +104,17 @@ def _slices(
     """What to read, piece by piece, each with the cursor after it."""
     if config.cursor:
         column = _ordering(relation, config)
-        begun = database.known(since, column.name)
         overlap = config.overlap if column.category in (_TIMES, _NUMBERS) else 0.0
         count = partial(_within, connection, relation, column)
-        late = lateness.measured(since, begun, overlap, count)
-        for condition, value in _by(connection, relation, column, begun, overlap):
-            reached: Cursor = {"column": column.name, "value": value} if value else {**(since or {})}
-            yield condition, lateness.noted(reached, late, overlap, count)
+        yield from slices.followed(since, ("column", column.name), overlap, by_column, count)
         return
+        by_column = partial(_by, connection, relation, column, overlap=overlap)
     key = _key(connection, config, relation)
     if key is None:
         yield _ALL, None
         return
     by_key = partial(_by, connection, relation, key, overlap=0)
-    for found, after in database.cut(since, by_key, key.name):
+    for found, after in slices.cut(since, key.name, by_key):
         yield found or _ALL, after
 
 
@@ -156,7 +148,7 @@ def _by(
         found = sql.SQL("SELECT 1 FROM {} WHERE {} LIMIT 1").format(relation.source, nothing)
         return connection.execute(found).fetchone() is not None
 
-    for slice, value in database.sliced(since, end_of, valueless):
+    for slice, value in slices.sliced(since, end_of, valueless):
         yield condition(slice), value
 
 
@@ -230,31 +222,23 @@ def _value(column: Column) -> sql.Composable:
     return name
 
 
-class _Rows(io.RawIOBase):
+class _Copy:
     """The bytes of a COPY as they come, straight from libpq: it hands over a row at a time, and a turn of the
     driver for each would cost more than the row."""
 
     def __init__(self, connection: Connection, select: sql.Composable) -> None:
-        self.held, self.where = memoryview(b""), connection.info.dbname
+        self.where = connection.info.dbname
         self._open = ExitStack()
         statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(select)
         self._open.enter_context(self._open.enter_context(connection.cursor()).copy(statement))
         self._libpq: Any = connection.pgconn
         self._over = False
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        if not self.held and not self._over:
-            try:
-                self.held = memoryview(self._block())
-            except psycopg.Error as error:
-                raise Broke(f"{self.where}: {reason(error)}.") from None
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
+    def following(self) -> bytes:
+        try:
+            return b"" if self._over else self._block()
+        except psycopg.Error as error:
+            raise Broke(f"{self.where}: {reason(error)}.") from None
 
     def _block(self) -> bytes:
         """The rows that are there already, some hundred kilobytes at most; nothing only at the end."""
@@ -283,8 +267,8 @@ class _Rows(io.RawIOBase):
         self._open.close()
 
 
-def _copy(connection: Connection, wanted: sql.Composable) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(_Rows(connection, wanted), 1 << 20))
+def _rows(connection: Connection, config: Config, relation: Read, condition: Condition) -> BinaryIO:
+    return stream_of(_Copy(connection, _select(config, relation, condition)).following)
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,6 @@ given for and nowhere else, whatever a redirect says.
 
 from __future__ import annotations
 
-import io
 import logging
 import ssl
 import time
@@ -15,13 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
-from typing import BinaryIO, cast
+from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
 
 from connectors.addresses import Resolve, checked, resolve
+from connectors.pieces import stream_of
 from connectors.registry import Reach
 from connectors.unwritten import unwritten
 from engine.errors import Retry, Stop
@@ -184,8 +184,7 @@ def refuse(status: int, url: str) -> None:
 
 def body_of(response: httpx.Response, size: int, seconds: float) -> BinaryIO:
     """The answer's body as a stream of at most `size` bytes in at most `seconds`."""
-    body = _Body(response.iter_raw(1 << 20), size, time.monotonic() + seconds)
-    return cast(BinaryIO, io.BufferedReader(body, 1 << 20))
+    return stream_of(_Body(response.iter_raw(1 << 20), size, time.monotonic() + seconds).following)
 
 
 def tls(authority: str, certificate: str) -> ssl.SSLContext | None:
@@ -318,29 +317,22 @@ def _transport(addresses: list[str], context: ssl.SSLContext | None) -> httpx.HT
     return transport
 
 
-class _Body(io.RawIOBase):
+@dataclass
+class _Body:
     """The answer's bytes as they come, as many and as long as allowed."""
 
-    def __init__(self, pieces: Iterator[bytes], size: int, deadline: float) -> None:
-        self.pieces, self.left, self.deadline, self.held = pieces, size, deadline, b""
+    pieces: Iterator[bytes]
+    left: int
+    deadline: float
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        while not self.held:
-            try:
-                self.held = next(self.pieces)
-            except StopIteration:
-                return 0
-            except httpx.HTTPError as error:
-                raise Unreachable(f"The connection broke: {type(error).__name__}.") from error
-            self.left -= len(self.held)
-            if self.left < 0:
-                raise TooMuch(action="Raise the source's size limit if the file is meant to be that large.")
-            if time.monotonic() > self.deadline:
-                raise TooSlow
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
+    def following(self) -> bytes:
+        try:
+            piece = next(filter(None, self.pieces), b"")
+        except httpx.HTTPError as error:
+            raise Unreachable(f"The connection broke: {type(error).__name__}.") from error
+        self.left -= len(piece)
+        if self.left < 0:
+            raise TooMuch(action="Raise the source's size limit if the file is meant to be that large.")
+        if piece and time.monotonic() > self.deadline:
+            raise TooSlow
+        return piece

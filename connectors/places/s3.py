@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import s3fs
@@ -19,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError, SSLError
 from s3fs.utils import FileExpired
 
 from connectors.addresses import Resolve, checked
+from connectors.pieces import stream_of
 from connectors.registry import Reach
 from connectors.remote import Changed, File, Gone, Pattern
 from connectors.s3 import Config
@@ -92,9 +92,9 @@ class Bucket:
         opened = self._asked(lambda: self.system.open(key, "rb", cache_type="none"))
         if opened.details.get("ETag") != file.mark:
             raise Changed(file.path)
-        return cast(BinaryIO, _Stream(self, opened))
+        return stream_of(lambda: self._window(opened))
 
-    def window(self, opened: s3fs.core.S3File) -> bytes:
+    def _window(self, opened: s3fs.core.S3File) -> bytes:
         """The next bytes of a file, asked for as those of the one that was opened (If-Match)."""
         data: bytes = self._asked(lambda: opened.read(_WINDOW))
         return data
@@ -116,24 +116,6 @@ class Bucket:
 
 def _file(path: str, size: int, tag: str, at: datetime) -> File:
     return File(path, int(size), tag, at.timestamp())
-
-
-class _Stream(io.RawIOBase):
-    """An object's bytes, a window at a time."""
-
-    def __init__(self, bucket: Bucket, opened: s3fs.core.S3File) -> None:
-        self.bucket, self.opened, self.held = bucket, opened, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        if not self.held:
-            self.held = memoryview(self.bucket.window(self.opened))
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
 
 
 # ── connecting ───────────────────────────────────────────────────────────────────────────────────────

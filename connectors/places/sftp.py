@@ -15,6 +15,7 @@ from typing import BinaryIO, TypeVar, cast
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from connectors.pieces import Pieces
 from connectors.remote import File, Gone, Pattern
 from connectors.sftp import Config
 from engine.errors import Retry, Stop
@@ -90,24 +91,17 @@ def _file(path: str, entry: paramiko.SFTPAttributes) -> File:
     return File(path, size, str(entry.st_mtime or ""), float(entry.st_mtime or 0))
 
 
-class _Stream(io.RawIOBase):
+class _Stream(Pieces):
     """A remote file's bytes, a window at a time: requests run ahead within it and no further."""
 
     def __init__(self, opened: paramiko.SFTPFile, size: int, config: Config) -> None:
-        self.opened, self.size, self.config = opened, size, config
-        self.place, self.held = 0, memoryview(b"")
+        super().__init__(self._next)
+        self.opened, self.size, self.config, self.place = opened, size, config, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
-        if not self.held:
-            self.held = memoryview(_told(self.config, self._window))
-            self.place += len(self.held)
-        size = min(len(buffer), len(self.held))
-        buffer[:size] = self.held[:size]
-        self.held = self.held[size:]
-        return size
+    def _next(self) -> bytes:
+        window = _told(self.config, self._window)
+        self.place += len(window)
+        return window
 
     def _window(self) -> bytes:
         end = min(self.place + _WINDOW, self.size)
