@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors import CONNECTORS, lateness
+from connectors.moments import moment_of
 from engine.model import Source
 from engine.ports import Cursor
 
@@ -168,11 +169,7 @@ def time_of(text: str) -> datetime | None:
     text = inner[1] if inner else text.strip().strip('"')
     if not _TIME.fullmatch(text):
         return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment_of(text)
 
 
 def _short(value: object) -> str:

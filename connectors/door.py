@@ -24,18 +24,6 @@ from connectors.web import Fetched, Turned, Web, origin, port_of, shown
 ANSWER_BYTES = 256 << 20
 
 
-def once(resolver: Resolve) -> Resolve:
-    """Resolves each name once: whoever asks again goes where the first check went."""
-    known: dict[tuple[str, int], list[str]] = {}
-
-    def resolved(host: str, port: int) -> list[str]:
-        if (host, port) not in known:
-            known[host, port] = resolver(host, port)
-        return known[host, port]
-
-    return resolved
-
-
 class Elsewhere(Turned):
     """The client was to be led to another host, which this source does not name."""
 

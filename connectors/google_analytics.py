@@ -12,16 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import Field, field_validator
 
-from connectors.addresses import checked
 from connectors.google_analytics_property import Property, SigningIn, quota_words
 from connectors.registry import Reach, connector
 from connectors.signing import BrokenAnswer
-from connectors.web import port_of
+from connectors.stages import failed, named
 from engine.errors import Retry, SpireError
 from engine.ports import Cursor, Held, Payload, Place, Stage
 
@@ -100,9 +98,9 @@ class Config(SigningIn):
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, names asked for, first row and quota; each failure with what to do."""
-    stage, host = "name", urlsplit(config.url).hostname or ""
+    stage = "name"
     try:
-        yield Stage("name", True, f"{host} is {checked(host, port_of(config.url), reach.hosts)[0]}")
+        yield named(config.url, reach)
         stage = "sign-in"
         asked = Property(config, reach)
         known = _offered(asked)
@@ -121,7 +119,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         stage = "quota"
         yield Stage("quota", True, f"{quota_words(asked.left)} left" if asked.left else "it does not say")
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+        yield failed(stage, error, _ADVICE[stage])
 
 
 _ADVICE = {

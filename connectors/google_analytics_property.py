@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +22,10 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import Resolve, resolve
-from connectors.door import Door, once
+from connectors.door import Door
 from connectors.registry import Reach
-from connectors.signing import BrokenAnswer, web_address
-from connectors.web import Unreachable, tls
+from connectors.signing import BrokenAnswer
+from connectors.web import Unreachable, tls, web_address
 from engine.errors import Retry, SpireError, Stop
 
 # For whom a token is, whatever address the interface is reached at.
@@ -136,7 +137,7 @@ class Property:
         except (ValueError, KeyError, TypeError):
             raise SignInRefused("Its private key can't be read.", action=_NEW_KEY) from None
         self._signed = _Signed(signer, self.email)
-        self.door = Door(self.config.url, self.reach, tls(self.config.authority, ""), once(self.resolver))
+        self.door = Door(self.config.url, self.reach, tls(self.config.authority, ""), cache(self.resolver))
         options = ClientOptions(api_endpoint=self.config.url, universe_domain="googleapis.com")
         self.client = BetaAnalyticsDataClient(
             credentials=self._signed, transport="rest", client_options=options

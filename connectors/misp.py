@@ -8,9 +8,9 @@ wants the bytes as they came. What PyMISP knows of MISP's data serves where even
 from __future__ import annotations
 
 import io
-import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal
@@ -19,11 +19,13 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connectors.addresses import checked, resolve
+from connectors.addresses import resolve
 from connectors.misp_push import push
 from connectors.misp_search import ADDRESS, JSON, PAGE_BYTES, NoMisp, Search
+from connectors.moments import in_utc
 from connectors.registry import Reach, connector
-from connectors.web import Fetched, Turned, Web, origin, port_of, refuse, shown, tls, web_address
+from connectors.stages import failed, named
+from connectors.web import Fetched, Turned, Web, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
@@ -145,10 +147,9 @@ class Config(BaseModel):
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, TLS, key, permission, version, first event; each failure with what to do."""
     web = _web(config, reach)
-    host, stage = urlsplit(config.url).hostname or "", "name"
+    stage = "name"
     try:
-        addresses = checked(host, port_of(config.url), reach.hosts, web.resolver)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.url, reach, web.resolver)
         stage = "TLS"
         # Without the key: it is sent once the connection is known to be good.
         bare = Web(config.url, reach, context=web.context, resolver=web.resolver)
@@ -174,14 +175,12 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         found = search.page({**search.query, "limit": 1, "page": 1})
         yield Stage("first event", True, "it is whole" if found.events else "nothing to take yet")
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), _told(stage, error))
-
-
-def _told(stage: str, error: SpireError) -> str:
-    # A refused key or permission has causes of its own here; of all else the error knows more.
-    if stage in ("key", "permission") and isinstance(error, Turned):
-        return _ADVICE[stage]
-    return error.action or _ADVICE.get(stage, "Check the address, and that the instance is running.")
+        told = failed(
+            stage, error, _ADVICE.get(stage, "Check the address, and that the instance is running.")
+        )
+        # A refused key or permission has causes of its own here; of all else the error knows more.
+        ours = stage in ("key", "permission") and isinstance(error, Turned)
+        yield replace(told, action=_ADVICE[stage]) if ours else told
 
 
 _ADVICE = {
@@ -298,7 +297,7 @@ def _object(found: Fetched, home: str) -> Item:
 def _begin(config: Config, since: Cursor | None) -> float:
     """The time to read from. A cursor of the other time says nothing about this one."""
     own = config.since
-    floor = (own if own.tzinfo else own.replace(tzinfo=UTC)).timestamp() if own else 0.0
+    floor = in_utc(own).timestamp() if own else 0.0
     if since and since.get("follow") == config.follow:
         return max(float(str(since.get("at") or 0)), floor)
     return floor
@@ -322,8 +321,7 @@ def _said_of_tls(url: str) -> str:
 
 
 def _web(config: Config, reach: Reach) -> Web:
-    # Made once: reading the system's authorities takes longer than many an answer.
-    context = tls(config.authority, config.certificate.get_secret_value()) or ssl.create_default_context()
+    context = tls(config.authority, config.certificate.get_secret_value())
     # MISP takes the key bare, without a scheme before it. A name is resolved once for a whole reading.
     headers = {"authorization": config.key.get_secret_value()}
     return Web(config.url, reach, headers, context=context, resolver=cache(resolve))

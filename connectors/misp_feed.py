@@ -8,24 +8,23 @@ What the server says has not changed at all is not fetched again.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, BinaryIO, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connectors.addresses import checked, resolve
+from connectors.addresses import resolve
+from connectors.marks import mark, packed, unpacked
 from connectors.misp_values import pattern_of, rows
 from connectors.registry import Reach, connector
-from connectors.web import Web, body_of, port_of, refuse, shown, web_address
+from connectors.stages import failed, named
+from connectors.web import Web, body_of, refuse, shown, web_address
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -133,11 +132,10 @@ class Config(BaseModel):
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, manifest and first event, or name and first value; each failure with what to do."""
-    stage, host = "name", urlsplit(config.url).hostname or ""
+    stage = "name"
     try:
         web = _web(config, reach)
-        addresses = checked(host, port_of(config.url), reach.hosts, web.resolver)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.url, reach, web.resolver)
         if config.kind != "misp":
             stage = "first value"
             with _opened(web, config, {}) as (stream, _):
@@ -152,9 +150,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
             _event(web, config, uuid)
         yield Stage("first event", True, "it is whole" if wanted else "nothing in it yet")
     except SpireError as error:
-        yield Stage(
-            stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[config.kind]
-        )
+        yield failed(stage, error, _ADVICE[config.kind])
 
 
 _ADVICE = {
@@ -181,12 +177,12 @@ def _events(web: Web, config: Config, since: Cursor) -> Iterator[Payload]:
         return
     whole: Cursor = {"manifest": now, "asked": asked} if now else {}
     # What the feed no longer lists need not be remembered.
-    known = _unpacked(since.get("known")) & {mark for _, mark in wanted}
-    left = [(uuid, mark) for uuid, mark in wanted if mark not in known]
+    known = unpacked(since.get("known")) & {seen for _, seen in wanted}
+    left = [(uuid, seen) for uuid, seen in wanted if seen not in known]
     bodies, marks, number = list[bytes](), set[int](), 0
-    for place, (uuid, mark) in enumerate(left, 1):
+    for place, (uuid, seen) in enumerate(left, 1):
         bodies.append(_event(web, config, uuid))
-        marks.add(mark)
+        marks.add(seen)
         if sum(map(len, bodies)) >= PAYLOAD_BYTES or place == len(left):
             number, known = number + 1, known | marks
             yield _payload(bodies, number, known, whole if place == len(left) else {})
@@ -253,16 +249,8 @@ def _choice(config: Config) -> str:
 
 
 def _payload(bodies: list[bytes], number: int, known: set[int], whole: Cursor) -> Payload:
-    cursor: Cursor = {"known": _packed(known), **whole}
+    cursor: Cursor = {"known": packed(known), **whole}
     return Payload(f"events-{number}.json", io.BytesIO(b"\n".join(bodies)), cursor, "application/json")
-
-
-def _packed(marks: set[int]) -> str:
-    return base64.b64encode(np.array(sorted(marks), "<u8").tobytes()).decode()
-
-
-def _unpacked(text: object) -> set[int]:
-    return set(np.frombuffer(base64.b64decode(str(text or "")), "<u8").tolist())
 
 
 def _wanted(
@@ -278,7 +266,7 @@ def _wanted(
         whose = {str(by.get("name", "")).lower(), str(by.get("uuid", "")).lower()}
         if (not tags or tags & own) and (not organisations or organisations & whose):
             found.append((_changed(entry), uuid, _mark(uuid, entry, hashes.get(uuid, b""))))
-    return [(uuid, mark) for _, uuid, mark in sorted(found)]
+    return [(uuid, seen) for _, uuid, seen in sorted(found)]
 
 
 def _manifest(web: Web, config: Config, tag: str = "") -> tuple[dict[str, dict[str, Any]] | None, str]:
@@ -337,8 +325,7 @@ def _changed(entry: dict[str, Any]) -> int:
 
 
 def _mark(uuid: str, entry: dict[str, Any], values: bytes) -> int:
-    text = uuid.encode() + orjson.dumps(entry, option=orjson.OPT_SORT_KEYS) + values
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
+    return mark(uuid.encode() + orjson.dumps(entry, option=orjson.OPT_SORT_KEYS) + values)
 
 
 def _is_name(uuid: str) -> bool:
@@ -349,4 +336,4 @@ def _is_name(uuid: str) -> bool:
 def _web(config: Config, reach: Reach) -> Web:
     headers = {config.header: config.secret.get_secret_value()} if config.header else {}
     # Once for a whole reading: a feed is many files at one place.
-    return Web(config.url, reach, headers, context=ssl.create_default_context(), resolver=cache(resolve))
+    return Web(config.url, reach, headers, resolver=cache(resolve))

@@ -22,8 +22,8 @@ from connectors.database import Broke, NotReadable, Relation
 from connectors.mysql_server import Connection, Server, browse, connected, every, one, quoted, secured, told
 from connectors.mysql_sink import upserted
 from connectors.registry import Reach, connector
-from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 from connectors.slices import Slice
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
 _BINARY = 63  # the character set of values that are no text
 _TIMES = {FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE}

@@ -25,8 +25,8 @@ from connectors.pieces import stream_of
 from connectors.postgres_server import Connection, Server, browse, connected, reason, secured, told
 from connectors.postgres_sink import upserted
 from connectors.registry import Reach, connector
-from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 from connectors.slices import Slice
+from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
 # A server that says nothing for so long in the middle of a table has hung.
 _SILENCE = 600
@@ -105,10 +105,10 @@ def _slices(
     if config.cursor:
         column = _ordering(relation, config)
         overlap = config.overlap if column.category in (_TIMES, _NUMBERS) else 0.0
+        by_column = partial(_by, connection, relation, column, overlap=overlap)
         count = partial(_within, connection, relation, column)
         yield from slices.followed(since, ("column", column.name), overlap, by_column, count)
         return
-        by_column = partial(_by, connection, relation, column, overlap=overlap)
     key = _key(connection, config, relation)
     if key is None:
         yield _ALL, None

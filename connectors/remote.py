@@ -7,9 +7,7 @@ before anything of it is taken.
 
 from __future__ import annotations
 
-import base64
 import fnmatch
-import hashlib
 import io
 import itertools
 import time
@@ -17,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, cast
 
-import numpy as np
 from pydantic import Field
 
+from connectors.marks import mark, packed, unpacked
 from engine.errors import Retry, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -123,15 +121,15 @@ def read_new(place: Place, pattern: Pattern, since: Cursor | None, settle: float
     """Each new or changed file with the cursor after it; one touched within `settle` seconds waits."""
     found = wanted(place, pattern)
     # What the place no longer lists need not be remembered.
-    known = _unpacked((since or {}).get("known")) & {_mark(file) for file in found}
+    known = unpacked((since or {}).get("known")) & {_mark(file) for file in found}
     before = time.time() - settle
     for file in found:
-        mark = _mark(file)
-        if (file.mark and mark in known) or (settle and file.changed > before):
+        seen = _mark(file)
+        if (file.mark and seen in known) or (settle and file.changed > before):
             continue
-        known.add(mark)
+        known.add(seen)
         stream = cast(BinaryIO, io.BufferedReader(_Whole(place, file), 1 << 20))
-        yield Payload(file.path, stream, {"known": _packed(known), "files": len(known), "last": file.path})
+        yield Payload(file.path, stream, {"known": packed(known), "files": len(known), "last": file.path})
 
 
 def wanted(place: Place, pattern: Pattern) -> list[File]:
@@ -182,13 +180,4 @@ class _Whole(io.RawIOBase):
 
 
 def _mark(file: File) -> int:
-    text = "\0".join((file.path, str(file.size), file.mark)).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
-
-
-def _packed(marks: set[int]) -> str:
-    return base64.b64encode(np.array(sorted(marks), "<u8").tobytes()).decode()
-
-
-def _unpacked(text: object) -> set[int]:
-    return set(np.frombuffer(base64.b64decode(str(text or "")), "<u8").tolist())
+    return mark("\0".join((file.path, str(file.size), file.mark)).encode("utf-8", "surrogatepass"))

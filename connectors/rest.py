@@ -19,10 +19,11 @@ import httpx
 import orjson
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from connectors.addresses import checked
+from connectors.moments import moment_of
 from connectors.registry import Reach, connector
 from connectors.signing import Asking, SigningIn, json_of
-from connectors.web import Fetched, Turned, origin, port_of, refuse, shown, web_address
+from connectors.stages import failed, named
+from connectors.web import Fetched, Turned, origin, refuse, shown, web_address
 from engine.errors import SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -117,9 +118,9 @@ class Config(SigningIn, Asked):
     @model_validator(mode="after")
     def _whole(self) -> Config:
         if self.pages in ("cursor", "next") and not self.next_path:
-            raise ValueError("next_path: say where the next page stands in the answer")
+            raise ValueError("say where the next page stands in the answer: Next page, next_path")
         if bool(self.since_name) != bool(self.since_path):
-            raise ValueError("since_name and since_path belong together")
+            raise ValueError("News parameter and Time of change (since_name, since_path) belong together")
         try:
             orjson.loads(self.body or "{}")
         except orjson.JSONDecodeError:
@@ -129,10 +130,9 @@ class Config(SigningIn, Asked):
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, records; each failure with what to do."""
-    stage, host = "name", urlsplit(config.url).hostname or ""
+    stage = "name"
     try:
-        addresses = checked(host, port_of(config.url), reach.hosts)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.url, reach)
         stage = "sign-in"
         asking = Asking(config.url, config, reach)
         everything = _Span(None)
@@ -144,12 +144,14 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         records = _records(config, json_of(found), found.url)
         yield Stage("records", True, f"{len(records):,} on the first page")
     except SpireError as error:
-        advice = {
-            "name": "Check the address.",
-            "sign-in": "Check how to sign in.",
-            "records": "Say where the records stand.",
-        }
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or advice[stage])
+        yield failed(stage, error, _ADVICE[stage])
+
+
+_ADVICE = {
+    "name": "Check the address.",
+    "sign-in": "Check how to sign in.",
+    "records": "Say where the records stand.",
+}
 
 
 def answer(config: Config, reach: Reach) -> Any:
@@ -342,13 +344,8 @@ def _order(value: Value) -> float | None:
 
 
 def _time(text: str) -> datetime | None:
-    for form in (None, "%Y-%m-%d %H:%M:%S UTC"):
-        try:
-            found = datetime.fromisoformat(text) if form is None else datetime.strptime(text, form)
-        except ValueError:
-            continue
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-    return None
+    # Some write the zone out, as no standard has it.
+    return moment_of(text.removesuffix(" UTC"))
 
 
 def _written(config: Config, begin: Value) -> str:

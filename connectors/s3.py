@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from connectors.addresses import Resolve, checked, resolve
+from connectors.addresses import Resolve, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import Pattern, first_file, pattern_field, read_new, wanted
-from connectors.signing import web_address
-from connectors.web import port_of
+from connectors.stages import failed, named
+from connectors.web import web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -84,9 +83,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
 
     stage = "name"
     try:
-        host = urlsplit(config.endpoint).hostname or ""
-        addresses = checked(host, port_of(config.endpoint), reach.hosts)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.endpoint, reach)
         stage = "sign-in"
         with connected(config, reach, resolve) as bucket:
             bucket.page("", "", 1)
@@ -94,7 +91,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
             stage = "files"
             yield from first_file(bucket, wanted(bucket, Pattern(config.pattern)), config.pattern)
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+        yield failed(stage, error, _ADVICE[stage])
 
 
 _ADVICE = {

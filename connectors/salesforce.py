@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from connectors.addresses import checked
 from connectors.credential_hosts import place
+from connectors.moments import moment_of
 from connectors.registry import Reach, connector
 from connectors.salesforce_org import NotReadable, Org, SigningIn
-from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk, moment_of
+from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk
+from connectors.stages import failed, named
 from connectors.web import port_of
 from engine.errors import SpireError
 from engine.ports import Cursor, Held, Payload, Place, Stage
@@ -96,10 +97,10 @@ def hosts(config: Config) -> tuple[str, ...]:
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, object, limits, first record; each failure with what to do."""
-    stage, host = "name", urlsplit(config.login).hostname or ""
+    stage = "name"
     try:
         org = Org(config, reach)
-        yield Stage("name", True, f"{host} is {checked(host, port_of(config.login), reach.hosts)[0]}")
+        yield named(config.login, reach)
         stage = "sign-in"
         org.sign_in()
         yield Stage("sign-in", True, f"signed in at {org.host}")
@@ -113,7 +114,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         found = org.ask(lambda client: client.query(soql, include_deleted=config.deleted))
         yield Stage("first record", True, "there is one" if found.get("records") else "nothing in it yet")
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+        yield failed(stage, error, _ADVICE[stage])
 
 
 _ADVICE = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -19,10 +20,10 @@ from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSession
 
 from connectors.addresses import Resolve, resolve
-from connectors.door import Door, once
+from connectors.door import Door
 from connectors.registry import Reach
-from connectors.signing import BrokenAnswer, json_of, web_address
-from connectors.web import Turned, Unreachable, shown, tls
+from connectors.signing import BrokenAnswer, json_of
+from connectors.web import Turned, Unreachable, shown, tls, web_address
 from engine.errors import Retry, SpireError, Stop
 
 # Where an organisation's data may be, however it was signed in to.
@@ -128,7 +129,8 @@ class Org:
     client: Salesforce | None = None
 
     def __post_init__(self) -> None:
-        self.resolver = once(self.resolver)
+        # Whoever asks again goes where the first check went.
+        self.resolver = cache(self.resolver)
         self._context = tls(self.config.authority, "")
         self.door = Door(self.config.login, self.reach, self._context, self.resolver)
 

@@ -15,6 +15,7 @@ from pyarrow import csv, string
 from simple_salesforce import Salesforce
 from simple_salesforce.bulk2 import Operation, QueryResult, _Bulk2Client
 
+from connectors.moments import in_utc, moment_of
 from connectors.salesforce_org import Gone, NotReadable, Org
 from connectors.signing import BrokenAnswer
 from engine.errors import Retry, Stop
@@ -108,18 +109,9 @@ def _cursor(wanted: Wanted, modified: str | None, **further: object) -> Cursor:
     return {"object": wanted.object, **at, **further}
 
 
-def moment_of(told: Any) -> datetime | None:
-    """The time a text tells, in UTC where it names no zone; None where it is none."""
-    try:
-        found = datetime.fromisoformat(str(told))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _stamp(moment: datetime) -> str:
     """A time as SOQL writes it, always of one length: so stamps order as text does."""
-    at = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    at = in_utc(moment)
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import Pattern, first_file, pattern_field, read_new, wanted
+from connectors.stages import failed
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -83,7 +84,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
                 folder = Folder(server, config)
                 yield from first_file(folder, wanted(folder, Pattern(config.pattern)), config.pattern)
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+        yield failed(stage, error, _ADVICE[stage])
 
 
 _ADVICE = {

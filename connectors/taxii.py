@@ -11,17 +11,17 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Literal, cast
-from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors import taxii_handing
-from connectors.addresses import checked
+from connectors.moments import in_utc, moment_of
 from connectors.registry import Reach, connector
+from connectors.stages import failed, named
 from connectors.taxii_wire import (
     Collection,
     NoCollection,
@@ -34,7 +34,7 @@ from connectors.taxii_wire import (
     server_at,
     turn,
 )
-from connectors.web import Fetched, Web, port_of, shown, tls, web_address
+from connectors.web import Fetched, Web, shown, tls, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
 
@@ -119,11 +119,9 @@ class Config(BaseModel):
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, sign-in, collections, first page; each failure with what to do."""
     web = _web(config, reach)
-    host = urlsplit(config.url).hostname or ""
     stage = "name"
     try:
-        addresses = checked(host, port_of(config.url), reach.hosts, web.resolver)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.url, reach)
         stage = "sign-in"
         server = server_at(web, config.url, config.version)
         yield Stage("sign-in", True, f"TAXII {server.version}, {len(server.roots)} API roots")
@@ -140,7 +138,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         count = next((page.objects for page in _round(server, little, readable[0], None)), 0)
         yield Stage("first page", True, f"{count:,} objects" if count else "nothing in it yet")
     except SpireError as error:
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or _ADVICE[stage])
+        yield failed(stage, error, _ADVICE[stage])
 
 
 def _told(collection: Collection) -> str:
@@ -261,25 +259,16 @@ def _asked_at(found: Fetched) -> str:
 
 def _later(one: str | None, other: str | None) -> bool:
     """Whether the first of two times is later. What is no time is never later, and always earlier."""
-    first, second = _time(one or ""), _time(other or "")
+    first, second = moment_of(one), moment_of(other)
     return first is not None and (second is None or first > second)
 
 
-def _time(text: str) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
 def _stamp(moment: datetime) -> str:
-    at = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return in_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _earlier(after: str | None, overlap: timedelta) -> str | None:
-    moment = _time(after) if after else None
+    moment = moment_of(after)
     return _stamp(moment - overlap) if moment else None
 
 

@@ -7,7 +7,6 @@ fetched where they say that it is new. Only what lies below the folder, at the s
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,11 +18,11 @@ import httpx
 from lxml import html
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connectors.addresses import Resolve, checked, resolve
+from connectors.addresses import Resolve, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import File, Gone, Pattern, first_file, pattern_field, read_new, wanted
-from connectors.signing import web_address
-from connectors.web import Turned, Web, body_of, origin, port_of, refuse, shown, tls
+from connectors.stages import failed, named
+from connectors.web import Turned, Web, body_of, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -88,10 +87,9 @@ class Config(BaseModel):
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, list, files, first file; each failure with what to do."""
-    stage, host = "name", urlsplit(config.url).hostname or ""
+    stage = "name"
     try:
-        addresses = checked(host, port_of(config.url), reach.hosts)
-        yield Stage("name", True, f"{host} is {addresses[0]}")
+        yield named(config.url, reach)
         stage = "list"
         with _Folder(config, _web(config, reach, resolve)) as folder:
             found = wanted(folder, Pattern(config.pattern))
@@ -99,8 +97,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
             stage = "files"
             yield from first_file(folder, found, config.pattern)
     except SpireError as error:
-        action = error.action or "Check the address, and how to sign in."
-        yield Stage(stage, False, f"{error.title} {error.where}".strip(), action)
+        yield failed(stage, error, "Check the address, and how to sign in.")
 
 
 def read(
@@ -229,6 +226,4 @@ def _web(config: Config, reach: Reach, resolver: Resolve) -> Web:
     secret = config.secret.get_secret_value()
     headers = {config.header: secret} if config.header else {}
     auth = httpx.BasicAuth(config.username, secret) if config.username else None
-    # Made once: there may be thousands of files, and the system's trust is slow to read.
-    context = tls(config.authority, "") or ssl.create_default_context()
-    return Web(config.url, reach, headers, auth, context, resolver)
+    return Web(config.url, reach, headers, auth, tls(config.authority, ""), resolver)
