@@ -12,6 +12,7 @@ from functools import partial
 from typing import BinaryIO, TypeAlias, cast
 
 import pymysql
+from pydantic import Field
 from pymysql.constants import FIELD_TYPE
 from pymysql.cursors import SSCursor
 
@@ -46,6 +47,11 @@ __all__ = ["Config", "browse", "check", "read", "write"]
 )
 class Config(database.Tables, Server):
     """Which database, how to sign in, and what to read of it."""
+
+    # Both bases have a port, and that of the first has no default.
+    port: int = Field(
+        json_schema_extra={"further": True}, default=3306, ge=1, le=65535, description="Port of the server."
+    )
 
 
 @dataclass(frozen=True)

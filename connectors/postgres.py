@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeAlias
 import psycopg
 from psycopg import sql
 from psycopg.pq import ExecStatus
+from pydantic import Field
 
 from connectors import database, slices
 from connectors.addresses import Resolve, resolve
@@ -44,6 +45,11 @@ __all__ = ["Config", "browse", "check", "read", "write"]
 )
 class Config(database.Tables, Server):
     """Which database, how to sign in, and what to read of it."""
+
+    # Both bases have a port, and that of the first has no default.
+    port: int = Field(
+        json_schema_extra={"further": True}, default=5432, ge=1, le=65535, description="Port of the server."
+    )
 
 
 @dataclass(frozen=True)

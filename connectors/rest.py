@@ -45,6 +45,7 @@ class Asked(BaseModel):
 
     url: str = Field(title="Address", description="Address to ask, with fixed parameters.", max_length=4000)
     body: str = Field(
+        title="Body to post",
         json_schema_extra={"lines": 4},
         default="",
         description="JSON to post; none means that it is asked by GET.",
@@ -59,29 +60,44 @@ class Asked(BaseModel):
         default="none",
         description="How pages follow: by number, by offset, by a mark or an address in the answer, by Link header.",
     )
-    page_name: str = Field(default="page", description="Parameter that carries number, offset or mark.")
+    page_name: str = Field(
+        title="Page parameter", default="page", description="Parameter that carries number, offset or mark."
+    )
     first_page: int = Field(
         json_schema_extra={"further": True}, default=1, ge=0, description="Number of the first page."
     )
-    size_name: str = Field(default="", description="Parameter that carries the page size.")
-    size: int = Field(default=100, ge=1, le=100_000, description="Page size to ask for.")
-    next_path: str = Field(
-        default="", description="Where the next mark or address stands in the answer, such as meta.next."
+    size_name: str = Field(
+        title="Page size parameter", default="", description="Parameter that carries the page size."
     )
-    since_name: str = Field(default="", description="Parameter that asks for news only.")
+    size: int = Field(title="Page size", default=100, ge=1, le=100_000, description="Page size to ask for.")
+    next_path: str = Field(
+        title="Next page",
+        default="",
+        description="Where the next mark or address stands in the answer, such as meta.next.",
+    )
+    since_name: str = Field(
+        title="News parameter", default="", description="Parameter that asks for news only."
+    )
     since_path: str = Field(
-        default="", description="Field of a record that says when it was changed, such as modified."
+        title="Time of change",
+        default="",
+        description="Field of a record that says when it was changed, such as modified.",
     )
     since_form: Literal["iso", "date", "epoch", "plain"] = Field(
-        json_schema_extra={"further": True}, default="iso", description="How the parameter is written."
+        title="News parameter's form",
+        json_schema_extra={"further": True},
+        default="iso",
+        description="How the parameter is written.",
     )
     since_wrap: str = Field(
+        title="News parameter's wrapping",
         json_schema_extra={"further": True},
         default="{}",
         description="How it stands in the parameter, such as >={}.",
         pattern=r"^[^{}]*\{\}[^{}]*$",
     )
     until_name: str = Field(
+        title="End parameter",
         json_schema_extra={"further": True},
         default="",
         description="Parameter for the end of the time asked for, where one is demanded.",
@@ -94,6 +110,7 @@ class Asked(BaseModel):
         description="Most days that may be asked for at once; 0 for no limit.",
     )
     since_first: str = Field(
+        title="First news",
         json_schema_extra={"further": True},
         default="",
         description="Where the first run begins; none: it asks for all.",

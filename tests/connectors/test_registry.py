@@ -11,3 +11,10 @@ from connectors import CONNECTORS
 def test_a_connector_claims_to_be_a_sink_exactly_where_it_can_write(name):
     found = CONNECTORS[name]
     assert hasattr(sys.modules[found.config.__module__], "write") == ("write" in found.capabilities)
+
+
+@pytest.mark.parametrize("name", list(CONNECTORS))
+def test_what_a_form_folds_away_can_be_left_alone(name):
+    schema = CONNECTORS[name].config.model_json_schema()
+    folded = {each for each, told in schema["properties"].items() if told.get("further")}
+    assert not folded & set(schema.get("required", ()))
