@@ -106,12 +106,21 @@ def filled_columns(found: Any) -> list[str]:
         if n
         in ("id", "created_by_ref", "spec_version", "type", "pattern", "pattern_type", "created", "modified")
     ]
+    # What is an object of its own is read on the record's page, not in a cell.
+    nested = {n for n in names if any(_nested(row.get(n)) for row in found.rows)}
     rest = [
         n
         for n in names
-        if n not in first and n not in late and n not in ("object", "original", "object_marking_refs")
+        if n not in first
+        and n not in late
+        and n not in nested
+        and n not in ("original", "object_marking_refs")
     ]
     return [*first, *rest, *late]
+
+
+def _nested(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value))
 
 
 def browse(client: Client, counts: list[Any], view: View) -> None:

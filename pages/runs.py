@@ -155,14 +155,14 @@ def detail(client: Client, number: int) -> None:
     wrote = run.ledger.inserted + run.ledger.updated
     of = f"{words.count(run.replayed, 'reject')} replayed" if run.replayed else read_from(run)
     picture(run.ledger, of=of, taken_back=bool(wrote) and not run.written)
+    # Two stacks, so that a short panel leaves no hole beside a tall one.
     left, right = st.columns([9, 7], gap="small")
     by_cause = left.container()
-    with right, frame.panel("Stages", rate(run), key="stages", flush=True):
-        stages(run.stages, stage_notes(run), run.ledger.read, whole=spent or 0.0, key="stage-list")
-    left, right = st.columns([9, 7], gap="small")
     with left:
         lineage(run, name)
     with right:
+        with frame.panel("Stages", rate(run), key="stages", flush=True):
+            stages(run.stages, stage_notes(run), run.ledger.read, whole=spent or 0.0, key="stage-list")
         undo(client, run)
     # Last: proposed fixes are tried out before they are shown, which takes a moment.
     after = st.container()
@@ -378,8 +378,11 @@ def undoing(run: Any, plan: Any, versions: int) -> list[str]:
 
 
 def log(run: Any) -> None:
-    if run.notes:
-        items = "".join(f"<li>{escape(_sentence(note))}</li>" for note in run.notes)
+    # What the drift card says need not be said twice.
+    told = {finding.says for finding in run.drift.findings} if run.drift is not None else set()
+    notes = [note for note in run.notes if note not in told]
+    if notes:
+        items = "".join(f"<li>{escape(_sentence(note))}</li>" for note in notes)
         with frame.panel("Notes", key="notes"):
             st.html(f'<ul class="sp-notes">{items}</ul>')
     zone = words.zone()

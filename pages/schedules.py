@@ -150,7 +150,7 @@ def overview(client: Client) -> None:
         if wrong
         else ""
     )
-    with frame.panel("All", note, key="schedules", flush=True):
+    with frame.panel("All schedules", note, key="schedules", flush=True):
         chosen = listing("Schedules", heads, rows, key="schedule-list", widest=260)
     legend()
     publishing.overview(client, published)
@@ -170,7 +170,7 @@ def summary(found: list[Schedule]) -> list[tuple[str, str]]:
 
 def legend() -> None:
     marks = "".join(
-        f'<span style="display: inline-flex; align-items: center; gap: 6px; margin-right: 16px">{mark}{text}</span>'
+        f'<span style="display: inline-flex; align-items: center; gap: 6px; margin-right: 16px; vertical-align: top; line-height: 18px">{mark}{text}</span>'
         for mark, text in (
             ('<i style="width: 4px; height: 12px; background: var(--l-inserted)"></i>', "finished"),
             ('<i style="width: 4px; height: 12px; background: var(--wait)"></i>', "with rejects"),

@@ -20,6 +20,11 @@ from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.reveal import reveal
 from app.widgets.running import run_source, why_not_run
 
+# Ways in whose names say little by themselves.
+KINDS = {
+    "upload": "uploaded file", "url": "web address", "folder": "watched folder", "paste": "pasted text", "s3": "S3 bucket",
+    "rest": "REST interface", "taxii": "TAXII server", "misp": "MISP instance", "misp_feed": "MISP feed",
+}  # fmt: skip
 REMEMBERED = 4
 PIPED = 3
 PAGE = 100
@@ -49,7 +54,8 @@ def listed(client: Client, found: list[Any]) -> None:
         pipeline = used.get(source.id)
         payload = view.payload
         files = len(source.config.get("also", ())) + 1
-        sub = f"{source.connector}, {files} files" if files > 1 else source.connector
+        kind = KINDS.get(source.connector, source.connector.replace("_", " "))
+        sub = f"{files} files" if files > 1 else kind
         cells = [
             cell(source.name, sub=sub, hint=source.name),
             cell(NAMES.get(shape.format, shape.format) if shape else "not read yet"),

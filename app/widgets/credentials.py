@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -45,7 +45,8 @@ def credentials(client: Client) -> None:
         else:
             st.caption("Choose a credential to test it, to rotate it, or to remove it.")
     with right:
-        _add(client)
+        # With one chosen, the next thing to do is with that one.
+        _add(client, "secondary" if selected is not None else "primary")
         _elsewhere(client)
 
 
@@ -66,6 +67,7 @@ def _list(found: list[Any], wanted: str) -> None:
                 cell(
                     ", ".join(use.name for use in each.used_by) or "nothing",
                     tone="" if each.used_by else "muted",
+                    hint=", ".join(use.name for use in each.used_by),
                 ),
             ],
             href=access.address("settings", part="credentials", credential=each.id),
@@ -82,7 +84,9 @@ def _list(found: list[Any], wanted: str) -> None:
     ]
     note = "sealed under this tenant's key, and never shown again"
     with frame.panel("Credentials", note, key="credentials", flush=True):
-        chosen = listing("Credentials", heads, rows, key="credential-list", selected=wanted, none="None yet.")
+        chosen = listing(
+            "Credentials", heads, rows, key="credential-list", selected=wanted, none="None yet.", widest=210
+        )
     if chosen.opened:
         st.query_params["credential"] = chosen.opened
         st.rerun()
@@ -152,7 +156,7 @@ def _rotate(client: Client, each: Any) -> None:
                 height=80,
                 help=HOSTS_HELP,
             )
-            force = st.checkbox("Also where something does not work with it", key=f"rotate-force-{each.id}")
+            force = st.checkbox("Rotate even if something fails with it", key=f"rotate-force-{each.id}")
             asked = st.form_submit_button("Rotate", type="primary", disabled=off is not None, help=off)
         if not asked:
             return
@@ -192,7 +196,7 @@ def _remove(client: Client, each: Any) -> None:
             st.rerun()
 
 
-def _add(client: Client) -> None:
+def _add(client: Client, kind_of_button: Literal["primary", "secondary"]) -> None:
     off = access.why_not(Permission.WORK)
     with frame.panel("New credential", "sealed here", key="new-credential"):
         kind = st.selectbox("Kind", list(KINDS), format_func=lambda kind: KINDS[kind])
@@ -204,7 +208,7 @@ def _add(client: Client) -> None:
             )
             value = _secret("Value", kind, "new-value")
             hosts = st.text_area("Bound to", height=80, placeholder="otx.alienvault.com", help=HOSTS_HELP)
-            asked = st.form_submit_button("Add", type="primary", disabled=off is not None, help=off)
+            asked = st.form_submit_button("Add", type=kind_of_button, disabled=off is not None, help=off)
         if asked:
             fields = {
                 "name": name,
@@ -287,6 +291,6 @@ def _trials(found: Any) -> None:
         )
     rotated = getattr(found, "rotated", None)
     note = "all work" if found.ok else "the old value stays" if rotated is False else "not all work"
-    with frame.panel("With everything that uses it", note, key="credential-trials", flush=True):
+    with frame.panel("Tried with everything that uses it", note, key="credential-trials", flush=True):
         heads = [Column("Used by"), Column("Result"), Column("What was seen, what to do")]
         listing("Trials", heads, rows, key="trial-list", none="Nothing uses it yet.")

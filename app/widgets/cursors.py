@@ -34,9 +34,9 @@ def _left(found: Any) -> str:
     if found.at is None:
         return ""
     return (
-        f"left by run {found.run} {words.ago(found.at)}"
+        f"left by run {found.run}, {words.ago(found.at)}"
         if found.run
-        else f"set by hand {words.ago(found.at)}"
+        else f"set by hand, {words.ago(found.at)}"
     )
 
 
@@ -77,7 +77,7 @@ def _place(point: Any) -> str:
 
 def _by_hand(client: Client, found: Any, key: str) -> None:
     text = st.text_area(
-        "Cursor", json.dumps(found.cursor, indent=1, ensure_ascii=False), key=f"{key}-text-{found.at}", height=160, width=420,
+        "Cursor", json.dumps(found.cursor, indent=1, ensure_ascii=False), key=f"{key}-text-{found.at}", height=160,
     )  # fmt: skip
     why = st.text_input("Why", key=f"{key}-hand-why", placeholder="Stands in the audit log")
     try:

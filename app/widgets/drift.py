@@ -32,13 +32,15 @@ STATES = {
     "superseded": "A later run has looked at the source since.",
 }
 SHOWN = 6
+COLUMNS = 4
 _MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 
 def card(client: Client, found: Any, *, name: str = "", key: str = "drift") -> None:
     """Draw what a run found, and what can be done about it where nobody has answered yet."""
-    where = f"of run {found.run}" if found.run else "that the next run will read, its first ones"
-    of = f"{words.count(found.looked, 'row')} {where}" + (f", {name}" if name else "")
+    rows = words.count(found.looked, "row")
+    of = f"{rows} of run {found.run}" if found.run else f"the first {rows} of what its next run will read"
+    of = f"{name}: {of}" if name else of
     with frame.panel("The source has changed", of, key=key, flush=True):
         listing(
             "How the source has changed",
@@ -139,13 +141,13 @@ def _rows(after: Any, key: str) -> None:
     names = [
         n
         for n in dict.fromkeys(n for row in shown for n in row.values)
-        if any(row.values.get(n) for row in shown)
+        if n != "id" and any(row.values.get(n) for row in shown)
     ]
     listing(
         "Records as they would be",
-        [Column(name) for name in names[:SHOWN]],
+        [Column(name) for name in names[:COLUMNS]],
         [
-            Row(str(row.line), [cell(text_of(row.values.get(n)), hint=text_of(row.values.get(n))) for n in names[:SHOWN]], go=False)
+            Row(str(row.line), [cell(text_of(row.values.get(n)), hint=text_of(row.values.get(n))) for n in names[:COLUMNS]], go=False)
             for row in shown
         ],
         key=f"{key}-rows",

@@ -128,4 +128,4 @@ def waiting_panel(page: Any) -> None:
         "Not here yet", f"{words.count(page.records, 'record')} waiting", key="waiting", flush=True
     ):
         heads = [Column("Id"), Column("Named by", right=True)]
-        _follow(listing("Ids that are waited for", heads, rows, key="waiting-list", height=190, widest=150))
+        _follow(listing("Ids that are waited for", heads, rows, key="waiting-list", height=190, widest=134))

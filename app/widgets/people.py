@@ -77,7 +77,7 @@ def _add() -> None:
             "First password", type="password", help="At least 12 characters. They should change it."
         )
         role = st.selectbox("Role in this tenant", list(ROLES), format_func=lambda r: ROLES[r])
-        asked = st.form_submit_button("Add")
+        asked = st.form_submit_button("Add", type="secondary" if frame.asked("person") else "primary")
     if asked:
         body = {"login": login, "name": name, "password": password, "tenants": {access.tenant(): str(role)}}
         control("POST", "/users", body)
@@ -186,7 +186,7 @@ def api_keys(mine: str = "") -> None:
         name = one.text_input("What it is for")
         role = two.selectbox("Role", offered, format_func=lambda r: ROLES[r])
         days = three.number_input("Days it works", value=90, min_value=1, max_value=3650, step=1)
-        if st.form_submit_button("Make the key"):
+        if st.form_submit_button("Make the key", type="primary"):
             made = control(
                 "POST",
                 "/api-keys",

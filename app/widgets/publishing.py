@@ -143,7 +143,10 @@ def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> d
     off = access.why_not(Permission.BUILD)
     with st.form(f"publish-{connector}", border=False):
         title = st.text_input("Name", value=name, key=f"p-name-{connector}")
-        config = form(schema, given, key=f"p-{connector}", columns=2)
+        config = form(
+            schema, given, key=f"p-{connector}", columns=2,
+            credentials={each.id: each.name for each in client.credentials()},
+        )  # fmt: skip
         # Of what is there already the next thing to do is to deliver it.
         kind: Literal["primary", "secondary"] = "secondary" if given else "primary"
         sent = st.form_submit_button("Save", type=kind, disabled=off is not None, help=off)
@@ -247,7 +250,7 @@ def _error(one: DeliveryView) -> str:
 
 
 def _chips(found: PublicationView) -> list[tuple[str, str]]:
-    chips = [(f"last delivery {found.last.state}", STATES[found.last.state])] if found.last else []
+    chips = [(f"delivery {found.last.state}", STATES[found.last.state])] if found.last else []
     return [*chips, (f"{words.count(found.waiting, 'record')} waiting", "wait" if found.waiting else "")]
 
 
@@ -265,7 +268,7 @@ def _sentence(text: str) -> str:
 def _where(found: PublicationView) -> str:
     """The place in a line: host and table of a database, else the address."""
     config = found.publication.config
-    place = config.get("table") or config.get("collection") or ""
+    place = config.get("table") or config.get("collection") or ", ".join(config.get("collections", ()))
     return " · ".join(str(part) for part in (config.get("host") or config.get("url"), place) if part)
 
 

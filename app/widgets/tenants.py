@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -75,7 +75,8 @@ def _make(off: str | None) -> None:
         )
         name = st.text_input("Name", placeholder="North desk")
         level = st.selectbox("Audit level", list(LEVELS), index=1, format_func=lambda v: LEVELS[v])
-        if st.form_submit_button("Make the tenant", disabled=off is not None, help=off):
+        kind: Literal["primary", "secondary"] = "secondary" if frame.asked("id") else "primary"
+        if st.form_submit_button("Make the tenant", type=kind, disabled=off is not None, help=off):
             control("POST", "/tenants", {"id": id, "name": name, "audit_level": level})
             frame.tell(f"{name or id} is there, with a key of its own.")
             st.rerun()

@@ -14,7 +14,7 @@ CSS = """
 .bars button { flex: 1 1 0; min-width: 0; height: 100%; padding: 0; border: 0; background: none; display: flex; align-items: flex-end; cursor: pointer; border-radius: 2px 2px 0 0; }
 .bars i { display: block; width: 100%; min-height: 0; background: var(--l-updated); border-radius: 1px 1px 0 0; } .bars button:hover { background: var(--bg-3); } .bars button.in { background: var(--bg-3); } .bars button.in i { background: var(--l-inserted); }
 .bars button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 0; z-index: 1; }
-.axis { position: relative; height: 18px; margin-top: 2px; } .axis span { position: absolute; top: 0; white-space: nowrap; } .told { min-height: 16px; color: var(--text); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.axis { position: relative; height: 18px; margin-top: 2px; } .axis span { position: absolute; top: 0; white-space: nowrap; } .told { min-height: 16px; color: var(--muted); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 """
 JS = """
 export default function ({ data, parentElement: root, setTriggerValue }) {

@@ -9,7 +9,7 @@ CSS = """
 .val { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 12px; font: 400 13px/20px var(--st-font); color: var(--text); }
 .v { font: 400 13px/20px var(--mono); font-feature-settings: normal; overflow-wrap: anywhere; unicode-bidi: isolate; max-height: 100px; overflow: auto; }
 .acts { display: inline-flex; gap: 6px; } button { height: 26px; padding: 0 8px; font: 500 12px/24px var(--st-font); color: var(--text); background: var(--bg); border: 1px solid var(--border); border-radius: 6px; cursor: pointer; } button:hover { background: var(--bg-2); }
-button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; } .told { font-size: 12px; color: var(--ok-text); }
+button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; } .told { font-size: 12px; color: var(--ok-text); } .told:empty { display: none; }
 """
 JS = """
 export default function ({ data, parentElement: root }) {
