@@ -21,6 +21,8 @@ from engine.ports import Cursor
 
 NOTHING_READ = "Nothing has been read yet: the next run begins at the beginning."
 _NAMED = 5
+# A cursor with one of these is no value that another read could begin a little before.
+_ENTIRE = {"token", "key", "complete"}
 _LONG = 60
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d|[+-]\d\d)?)?")
 # The parts that every cursor of a connector has, and of what kind; what else it holds may be there.
@@ -46,12 +48,23 @@ def told(source: Source, cursor: Cursor | None) -> str:
     said = [*_by_name(source, cursor), *_others(cursor)]
     if not said:
         return "This source gives no position: each run asks for everything."
-    overlap = source.config.get("overlap")
-    if isinstance(overlap, int | float) and overlap:
-        said.append(f"the next run reads the {overlap:g} before it again" if "column" in cursor or "field" in cursor
-                    else f"the next run reads the {overlap:g} seconds before it again")  # fmt: skip
+    overlap = _overlap(source)
+    if overlap and not _ENTIRE & set(cursor):
+        ordered = next(
+            (cursor["value"] for name in ("column", "field") if name in cursor and "value" in cursor), None
+        )
+        unit = "" if ordered is not None and time_of(str(ordered)) is None else " seconds"
+        said.append(f"the next run reads the {overlap:g}{unit} before it again")
         said += lateness.told(cursor, overlap)
     return f"{_capital('; '.join(said))}."
+
+
+def _overlap(source: Source) -> float:
+    """How far before its cursor a source reads again, as it is set or by default; 0 where it does not."""
+    connector = CONNECTORS.get(source.connector)
+    field = connector.config.model_fields.get("overlap") if connector else None
+    given = source.config.get("overlap", field.default if field else None)
+    return float(given) if isinstance(given, int | float) else 0.0
 
 
 def doubt(source: Source, cursor: Cursor, before: Sequence[Cursor] = ()) -> str:

@@ -36,15 +36,9 @@ def overview(client: Client) -> None:
     )  # fmt: skip
     rows = [line(run, pipelines.get(run.pipeline, run.pipeline)) for run in found.runs]
     heads = [
-        Column("Run"),
-        Column("Pipeline"),
-        Column("Started"),
-        Column("Took", right=True),
-        Column("Read", right=True),
-        Column("Ledger"),
-        Column("Rejects", right=True),
-        Column("Result"),
-    ]
+        Column("Run"), Column("Pipeline"), Column("Started"), Column("Took", right=True), Column("Read", right=True),
+        Column("Ledger"), Column("Rejects", right=True), Column("Result"),
+    ]  # fmt: skip
     narrowed = any(asked.values()) or since is not None
     none = "No run is like that." if narrowed else "No run yet. Map a source and run it."
     with frame.panel(key="runs", flush=True):
@@ -275,14 +269,9 @@ def causes_list(run: Any, found: list[Any], key: str) -> None:
     with frame.panel("Rejects by cause", "with the next action", key=key, flush=True):
         none = "None waiting." if run.ledger.rejected else "None. Every row was good or left out on purpose."
         chosen = listing(
-            "Rejects by cause",
-            [Column(), Column(right=True), Column(), Column(right=True)],
-            rows,
-            key=f"{key}-list",
-            none=none,
-            height=320,
-            widest=240,
-        )
+            "Rejects by cause", [Column(), Column(right=True), Column(), Column(right=True)], rows, key=f"{key}-list",
+            none=none, height=320, widest=240,
+        )  # fmt: skip
     if chosen.row:
         frame.go("quarantine", run=run.run, cause=chosen.row)
 
