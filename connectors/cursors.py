@@ -115,8 +115,13 @@ def _by_name(source: Source, cursor: Cursor) -> list[str]:
         count = f"{len(files):,} file{'s' if len(files) != 1 else ''} read"
         said.append(count + (f", the newest {newest[0]}" if newest else ""))
     elif isinstance(cursor.get("known"), str):
-        number = len(str(cursor["known"])) * 3 // 32
-        said.append(f"{number:,} event{'s' if number != 1 else ''} read, each as it was then")
+        number = _marks(cursor["known"])
+        one, many = ("entry", "entries") if source.connector == "url" else ("event", "events")
+        said.append(f"{number:,} {one if number == 1 else many} read, each as it was then")
+    waiting = cursor.get("waiting")
+    if isinstance(waiting, dict):
+        number = sum(_marks(each) for each in waiting.values())
+        said.append(f"{number:,} page{'s' if number != 1 else ''} still to be fetched")
     if "since" in cursor:
         said.append(f"everything up to {moment(cursor['since'])}")
     if "at" in cursor:
@@ -139,8 +144,13 @@ def _by_name(source: Source, cursor: Cursor) -> list[str]:
 
 _KNOWN = {
     "collections", "column", "field", "value", "files", "last", "known", "since", "at", "etag", "sha256", "modified",
-    "through", "token", "anew", "key", "complete", "window", "late",
+    "through", "token", "anew", "key", "complete", "window", "late", "waiting", "asked",
 }  # fmt: skip
+
+
+def _marks(text: object) -> int:
+    """How many marks a part of a cursor holds."""
+    return len(str(text)) * 3 // 32
 
 
 def _others(cursor: Cursor) -> list[str]:
@@ -207,12 +217,24 @@ def _misshapen(source: Source, cursor: Cursor) -> str:
     """What is wrong with the parts that all cursors of this connector have."""
     if "key" in cursor and not source.config.get("cursor"):
         return ""  # a table that is read whole, by its key
+    if source.connector == "url" and (why := _of_a_feed(cursor)):
+        return why
     for name, kind in _FORMS.get(source.connector, {}).items():
         if name not in cursor:
             return f"it lacks {name}"
         if why := _wrong(cursor[name], kind):
             return f"{name} {why}"
     return ""
+
+
+def _of_a_feed(cursor: Cursor) -> str:
+    """What is wrong with what it says of entries that were read, and of pages that were not."""
+    waiting = cursor.get("waiting", {})
+    if not isinstance(waiting, dict) or not all(str(tries).isdigit() for tries in waiting):
+        return "waiting does not say how often each was asked for"
+    parts = {"known": cursor["known"]} if "known" in cursor else {}
+    wrong = ((name, _wrong(value, "marks")) for name, value in [*parts.items(), *waiting.items()])
+    return next((f"{name} {why}" for name, why in wrong if why), "")
 
 
 def _wrong(value: object, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""A file at a URL, fetched when it has changed. http and https only."""
+"""A file at a URL, fetched when it has changed. http and https only. Of a feed, the entries' pages too if asked."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from urllib.parse import unquote, urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from connectors import following
 from connectors.addresses import NoSuchHost, NotAllowed, Resolve, checked, resolve
+from connectors.credential_hosts import written
 from connectors.registry import Reach, connector
-from connectors.web import Web, body_of, port_of, refuse, web_address
+from connectors.web import TooMuch, Web, body_of, port_of, refuse, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -29,6 +31,25 @@ class Config(BaseModel):
         default="", description="Name of a header to send, such as Authorization.", pattern=r"^[\w-]*$"
     )
     secret: SecretStr = Field(default=SecretStr(""), description="The header's value; kept as a credential.")
+    follow: bool = Field(
+        title="Follow the entries of a feed",
+        default=False,
+        description="Of RSS or Atom: fetch the page that each new entry links to as well, and read its text.",
+    )
+    follow_hosts: list[str] = Field(
+        title="Hosts to follow",
+        default=[],
+        max_length=100,
+        description="Hosts besides the feed's own whose pages may be fetched, such as www.news.example.",
+    )
+    follow_most: int = Field(
+        json_schema_extra={"further": True},
+        title="Most pages",
+        default=50,
+        ge=1,
+        le=1000,
+        description="Most pages to fetch in a run; those left over are fetched in the next ones.",
+    )
     size_limit: int = Field(
         json_schema_extra={"further": True}, default=10 << 30, gt=0, description="Most bytes to take."
     )
@@ -41,6 +62,11 @@ class Config(BaseModel):
     def _web(cls, value: str) -> str:
         return web_address(value)
 
+    @field_validator("follow_hosts")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        return [written(host) for host in value if host.strip()]
+
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, address, answer."""
@@ -51,16 +77,22 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         yield Stage("address", False, error.title + " " + error.where, error.action)
         return
     yield Stage("address", True, f"{host} is {addresses[0]}")
+    stage, web = "answer", _web(config, reach, resolve)
     try:
-        with _web(config, reach, resolve).answer(config.url) as response:
+        with web.answer(config.url) as response:
             refuse(response.status_code, config.url)
             size = response.headers.get("content-length", "unknown")
             yield Stage(
                 "answer", True, f"{response.status_code}, {size} bytes, {_media(response) or 'no type given'}"
             )
+            if not config.follow:
+                return
+            stage = "entries"
+            feed, base = _feed(config, response)
+        yield from following.check(config, web, feed, base)
     except SpireError as error:
         yield Stage(
-            "answer",
+            stage,
             False,
             f"{error.title} {error.where}",
             error.action or "Check the address and the header.",
@@ -71,7 +103,9 @@ def read(
     config: Config, since: Cursor | None, reach: Reach, resolver: Resolve = resolve
 ) -> Iterator[Payload]:
     """The file, unless the server says it is the one we have."""
-    with _web(config, reach, resolver).answer(config.url, _known(since)) as response:
+    web = _web(config, reach, resolver)
+    news_only = not config.follow or following.news_only(config, since or {})
+    with web.answer(config.url, _known(since) if news_only else {}) as response:
         refuse(response.status_code, str(response.url))
         if response.status_code == 304:
             return
@@ -80,8 +114,22 @@ def read(
             for name, header in (("etag", "etag"), ("modified", "last-modified"))
             if header in response.headers
         }
-        stream = body_of(response, config.size_limit, config.time_limit)
-        yield Payload(_name(str(response.url), config.url), stream, cursor, _media(response))
+        name = _name(str(response.url), config.url)
+        if not config.follow:
+            stream = body_of(response, config.size_limit, config.time_limit)
+            yield Payload(name, stream, cursor, _media(response))
+            return
+        feed, base = _feed(config, response)
+    yield from following.read(config, web, feed, base, name, since or {}, cursor)
+
+
+def _feed(config: Config, response: httpx.Response) -> tuple[bytes, str]:
+    """A feed that is to be followed, whole, and where it was found."""
+    most = min(config.size_limit, following.FEED_BYTES)
+    try:
+        return body_of(response, most, config.time_limit).read(), str(response.url)
+    except TooMuch:
+        raise TooMuch(f"A feed that is followed has at most {most:,} bytes.") from None
 
 
 def _web(config: Config, reach: Reach, resolver: Resolve) -> Web:

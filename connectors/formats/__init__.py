@@ -34,11 +34,11 @@ _LOOK = 1 << 22  # how much of a packed file the text formats may look at
 _ALL: tuple[Format, ...] = (
     Parquet(),
     Workbook(),
+    Articles(),
     Stix(),
     Misp(),
     Ndjson(),
     JsonDocument(),
-    Articles(),
     XmlRecords(),
     Delimited(),
 )

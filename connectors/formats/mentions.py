@@ -11,18 +11,20 @@ import re
 from dataclasses import dataclass
 
 AROUND = 80
-_DOT = r"(?:\.|\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)|\s\[\.\]\s?)"
-_BROKEN_DOT = r"(?:\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\))"
+LONGEST = 8192
+_BROKEN_DOT = r"(?:\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)|\s\[\.\]\s?)"
+_DOT = rf"(?:\.|{_BROKEN_DOT})"
 _AT = r"(?:@|\[@\]|\(@\)|\[at\]|\(at\))"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# No alternative looks twice at the same text: a name is tried from its first label only.
 _PATTERN = re.compile(
     rf"""
-    (?P<url>\b(?:h(?:tt|xx|\*\*)ps?|ftp|f[tx]p)s?(?::|\[:\]|\(:\))(?://|\[//\]|\\/\\/)[^\s<>"'«»“”]+)
+    (?P<url>\b(?:h(?:tt|xx|\*\*)ps?|ftp|f[tx]p)s?(?::|\[:\]|\(:\))(?://|\[//\]|\\/\\/)[^\s<>"'«»“”]{{1,{LONGEST}}})
   | (?P<email>\b[A-Za-z0-9._%+-]{{1,64}}{_AT}{_LABEL}(?:{_DOT}{_LABEL})+)
+  | (?P<domain>\b(?<![A-Za-z0-9_]\.){_LABEL}(?:{_DOT}{_LABEL})*{_BROKEN_DOT}{_LABEL}(?:{_DOT}{_LABEL})*)
   | (?P<hash>(?<![A-Za-z0-9])(?:[A-Fa-f0-9]{{128}}|[A-Fa-f0-9]{{64}}|[A-Fa-f0-9]{{40}}|[A-Fa-f0-9]{{32}})(?![A-Za-z0-9]))
   | (?P<cve>\bCVE-\d{{4}}-\d{{4,19}}\b)
   | (?P<ip>(?<![\w.])\d{{1,3}}(?:{_DOT}\d{{1,3}}){{3}}(?!{_DOT}?\w))
-  | (?P<domain>\b{_LABEL}(?:{_DOT}{_LABEL})*{_BROKEN_DOT}{_LABEL}(?:{_DOT}{_LABEL})*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -54,8 +56,10 @@ def mentions(text: str) -> list[Mention]:
 
 def _trimmed(value: str) -> str:
     value = value.rstrip(_ENDS)
-    while value.endswith((")", "]")) and value.count("(") + value.count("[") < value.count(")") + value.count(
-        "]"
-    ):
-        value = value[:-1].rstrip(_ENDS)
-    return value
+    end = len(value)
+    more = value.count(")") + value.count("]") - value.count("(") - value.count("[")
+    while more > 0 and end and value[end - 1] in ")]":
+        end, more = end - 1, more - 1
+        while end and value[end - 1] in _ENDS:
+            end -= 1
+    return value[:end]
