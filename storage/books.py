@@ -76,7 +76,7 @@ class RunBooks:
         arrivals = self._arrivals(batch)
         try:
             uniqueness.mark(self._cursor(), arrivals)
-            with self.store.transaction() as cursor:
+            with self.store.transaction(batch=True) as cursor:
                 return self._commit(cursor, batch, arrivals)
         finally:
             for _, staged in batch.chunks:

@@ -38,11 +38,14 @@ class Store:
     The file is attached as `store`, an in-memory database for staging as `stage`. After opening, no
     statement can reach outside the tenant's folder or change the configuration. `threads` is 1: rows
     keep their order, and parallel work is by cursor, which measured faster than DuckDB's own threads.
+
+    `batches` counts the batches committed by runs since it was opened, `acts` all other changes.
     """
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
         self._connection = connection
         self._writing = threading.RLock()
+        self.acts = self.batches = 0
         self.folder = folder
 
     @classmethod
@@ -108,14 +111,21 @@ class Store:
         return cursor
 
     @contextmanager
-    def transaction(self) -> Iterator[DuckDBPyConnection]:
-        """A cursor inside a transaction: committed at the end, rolled back on any error, one at a time."""
+    def transaction(self, *, batch: bool = False) -> Iterator[DuckDBPyConnection]:
+        """A cursor inside a transaction: committed at the end, rolled back on any error, one at a time.
+
+        With `batch` it is counted as a run's batch, not as an act.
+        """
         with self._writing:
             cursor = self.cursor()
             cursor.execute("BEGIN")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
+                if batch:
+                    self.batches += 1
+                else:
+                    self.acts += 1
             except BaseException as error:
                 _roll_back(cursor)
                 if isinstance(error, duckdb.OutOfMemoryException):

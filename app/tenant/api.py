@@ -19,6 +19,7 @@ from app.grant import Grant
 from app.problems import problem_from, problem_of
 from app.tenant import journal, loading, publishing
 from app.tenant.desk import Desk
+from app.tenant.lately import Lately
 from app.tenant.open import open_desk
 from app.tenant.routes import (
     audit,
@@ -102,6 +103,7 @@ def build(opened: Callable[[], Desk], *, close: bool = True) -> FastAPI:
     )
     for module in ROUTERS:
         app.include_router(module.router)
+    app.add_middleware(Lately)
     app.add_middleware(Witnessed)
     app.add_exception_handler(SpireError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_request)
