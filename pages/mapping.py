@@ -18,6 +18,7 @@ from app.widgets.board import board
 from app.widgets.drafts import Draft
 from app.widgets.output import caught, guessed, output
 from app.widgets.review import review
+from app.widgets.rules import rules
 from app.widgets.running import why_not_run
 from app.widgets.studio_watch import watch
 from app.widgets.versions import PAST, versions
@@ -75,7 +76,7 @@ def studio(client: Client, edited: Draft) -> None:
         with ruling:
             st.html(frame.heading("Rules", "rows caught in the preview"))
             found = caught(preview.found, target.name) if preview else {}
-            field_editor.rules(edited, target, selected, found)
+            rules(edited, target, selected, found)
     # Last of all: a press in a dialog is lost while the page below it is still being drawn.
     past(client, edited)
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import copy
-import json
-from html import escape
 from typing import Any
 
 import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, chain, frame, options, words
+from app.widgets import access, chain, field_beginning, frame, options, words
 from app.widgets import mapping_draft as drafting
-from app.widgets import rules as ruling
 from app.widgets.drafts import Draft
+from app.widgets.field_answers import followed, offered, with_field
 from app.widgets.form import missing
-from app.widgets.mapping_draft import CONSTANT, SQL
 from app.widgets.value_map import value_map
 from engine.errors import SpireError
 
 Data = dict[str, Any]
-MOST_KEPT = 40
-rules = ruling.rules
 
 
 def field_editor(
@@ -34,9 +29,9 @@ def field_editor(
     if told.get("choices") and (
         mapped is None or mapped.get("from") == (told.get("best") or {}).get("source")
     ):
-        _choices(edited, field, told, mapped)
+        field_beginning.choose(edited, field, told, mapped)
     if mapped is None:
-        _unmapped(edited, field, told)
+        field_beginning.unmapped(edited, field, told)
         return
     _Editor(edited, field, catalogue, sources, mapped, line or _line()).draw()
 
@@ -220,7 +215,7 @@ class _Editor:
         """The first steps as one expression, the others after it."""
         kept = self.mapped.get("steps", [])
         first = {**self.mapped, "steps": kept[:steps]}
-        mappings = _with(self.edited, first)
+        mappings = with_field(self.edited, first)
         found = access.attempt(
             self.client.trace, self.edited.now["source"], mappings, self.field.name, at=self.edited.now["at"]
         )
@@ -243,7 +238,7 @@ class _Editor:
         now = self.edited.now
         try:
             self.client.trace(
-                now["source"], _with(self.edited, mapped), self.field.name, at=now["at"], line=self.line
+                now["source"], with_field(self.edited, mapped), self.field.name, at=now["at"], line=self.line
             )
         except SpireError as problem:
             said = " ".join(part for part in (problem.title, problem.where, problem.action) if part)
@@ -256,48 +251,6 @@ class _Editor:
         st.session_state[f"{self.key}-tried"] = {
             "base": self.kept, "mapped": mapped, "problem": problem, "lacks": lacks, "place": place,
         }  # fmt: skip
-
-
-def followed(client: Client, edited: Draft, field: str, line: int | None) -> Any:
-    """The trace of a field of the draft, asked again only when something changed; the refusal where it is refused."""
-    now = edited.now
-    return _remembered(
-        ("trace", field, line), edited, lambda: client.trace(now["source"], now["mappings"], field, at=now["at"], line=line)
-    )  # fmt: skip
-
-
-def offered(client: Client, edited: Draft, field: str) -> Any:
-    """What could come next in a field's chain; None where it cannot be told."""
-    now = edited.now
-    found = _remembered(
-        ("offers", field), edited, lambda: client.offers(now["source"], now["mappings"], field, at=now["at"])
-    )
-    return None if isinstance(found, SpireError) else found
-
-
-def _remembered(what: tuple[Any, ...], edited: Draft, ask: Any) -> Any:
-    """An answer about the draft as it stands; the latest few are kept with the session."""
-    now = edited.now
-    mark = json.dumps([*what, access.tenant(), now["source"], now["at"], now["mappings"]], sort_keys=True)
-    kept: dict[str, Any] = st.session_state.setdefault("asked-of-draft", {})
-    if mark not in kept:
-        try:
-            kept[mark] = ask()
-        except SpireError as problem:
-            return problem
-        while len(kept) > MOST_KEPT:
-            del kept[next(iter(kept))]
-    return kept[mark]
-
-
-def _with(edited: Draft, mapped: Data) -> list[Data]:
-    """The draft's mappings with a field mapped so."""
-    mappings = copy.deepcopy(edited.now["mappings"])
-    fields = mappings[edited.now["at"]]["fields"]
-    place = next((i for i, f in enumerate(fields) if f["field"] == mapped["field"]), len(fields))
-    fields[place : place + 1] = [mapped]
-    found: list[Data] = mappings
-    return found
 
 
 def _choices_of(client: Client, sources: list[str]) -> dict[str, list[str]]:
@@ -394,102 +347,3 @@ def _line() -> int | None:
 
 def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-
-
-def _unmapped(edited: Draft, field: Any, told: Data) -> None:
-    """What is suggested for a field that nothing is mapped onto, and other ways to begin."""
-    kind = f", {field.kind or field.vocabulary}" if field.kind or field.vocabulary else ""
-    need = ", required" if field.required else ""
-    about = f" {field.description}" if field.description else ""
-    st.html(f'<div class="s m">Stored as {escape(field.type)}{escape(kind)}{need}.{escape(about)}</div>')
-    best = None if told.get("choices") else told.get("best")
-    if best:
-        reasons = "; ".join(str(reason) for reason in best.get("reasons", []))
-        st.html(
-            f"<div><b>{escape(best['source'])}</b> suggested, {best['score']} %</div>"
-            f'<div class="s m">{escape(reasons[:1].upper() + reasons[1:])}</div>'
-        )
-    elif not told.get("choices"):
-        st.html('<div class="m">Not mapped. Choose a source field for it, or begin with:</div>')
-    row = st.container(horizontal=True, gap="small")
-    if best:
-        row.button(
-            "Accept",
-            key=f"take-{field.name}",
-            on_click=access.attempt,
-            args=(drafting.accept, edited, [field.name]),
-        )
-    for label, origin in (("A constant", CONSTANT), ("SQL", SQL)):
-        row.button(
-            label, key=f"origin-{field.name}-{label}", type="tertiary" if best else "secondary",
-            on_click=access.attempt, args=(drafting.set_origin, edited, field.name, origin),
-        )  # fmt: skip
-
-
-def _choices(edited: Draft, field: Any, told: Data, mapped: Data | None) -> None:
-    """A reading only a person can decide: real values of this source in each, side by side."""
-    origin, choices = told["best"]["source"], told["choices"]
-    taken = next((n for n, steps in enumerate(choices) if mapped and mapped.get("steps") == steps), None)
-    labels = [_reading(steps) or f"Reading {n + 1}" for n, steps in enumerate(choices)]
-    if taken is not None:
-        row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-        row.html(f'<span class="s m">Read {escape(labels[taken].lower())}.</span>')
-        others = [n for n in range(len(choices)) if n != taken]
-    else:
-        target = drafting.mapping_of(edited)["target"]
-        found = _remembered(
-            ("readings", field.name), edited,
-            lambda: access.client().readings(edited.now["source"], target, field.name, origin, choices),
-        )  # fmt: skip
-        frame.warn(f"<b>{escape(origin)} reads two ways.</b> {_differ(found)} Which is meant?")
-        if not isinstance(found, SpireError):
-            st.html(_table(origin, labels, found))
-        row = st.container(horizontal=True, gap="small")
-        others = list(range(len(choices)))
-    for n in others:
-        row.button(
-            labels[n], key=f"choice-{field.name}-{n}", type="tertiary" if taken is not None else "secondary",
-            on_click=access.attempt,
-            args=(drafting.put, edited, field.name, {"field": field.name, "from": origin, "steps": choices[n]}),
-        )  # fmt: skip
-
-
-def _differ(found: Any) -> str:
-    if isinstance(found, SpireError):
-        return ""
-    return f"{words.count(found.differ, 'row')} of the {found.extent} would become another day."
-
-
-def _table(origin: str, labels: list[str], found: Any) -> str:
-    heads = "".join(f'<th scope="col">{escape(label)}</th>' for label in labels)
-    rows = "".join(
-        f'<tr><td class="mono">{escape(each.value)}</td>'
-        + "".join(f"<td>{escape(_day(value))}</td>" for value in each.read)
-        + "</tr>"
-        for each in found.values
-    )
-    return f'<table class="sp-read"><thead><tr><th scope="col">{escape(origin)}</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _day(value: Any) -> str:
-    """A date so that nobody takes its month for its day."""
-    moment = words.moment(value) if isinstance(value, str) else None
-    if moment is None:
-        return "not a date"
-    return f"{moment:%-d %b %Y}" if (moment.hour, moment.minute) == (0, 0) else f"{moment:%-d %b %Y %H:%M}"
-
-
-def _reading(steps: list[Data]) -> str:
-    for step in steps:
-        given = step.get("options", {})
-        if "day_first" in given:
-            return "Day first" if given["day_first"] else "Month first"
-        formats = given.get("formats")
-        first = formats if isinstance(formats, str) else formats[0] if formats else ""
-        if first.startswith("%d"):
-            return "Day first"
-        if first.startswith("%m"):
-            return "Month first"
-        if first:
-            return f"Read as {first}"
-    return ""
