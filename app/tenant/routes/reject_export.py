@@ -13,6 +13,7 @@ from app.tenant.caller import Here, Who
 from app.tenant.desk import Desk
 from app.tenant.exports import blocks, rejected
 from app.tenant.reject_views import as_rows
+from app.tenant.routes.rejects import Wanted
 from storage import quarantine
 from storage.audit import ActionKind
 
@@ -24,25 +25,17 @@ PAGE = 1000
 def export(
     desk: Here,
     who: Who,
-    run: int | None = None,
-    pipeline: str | None = None,
-    rule: str | None = None,
-    field: str | None = None,
-    reason: str | None = None,
-    state: Annotated[str, Query(description="open, replayed, dismissed; `any` for all.")] = "open",
+    wanted: Wanted,
     format: Literal["csv", "ndjson"] = "csv",
     guard: Annotated[bool, Query(description="CSV: disarm cells that look like formulas.")] = True,
 ) -> StreamingResponse:
     """Rejects in order of their number: cause, raw line, file and line number. `X-Rejects` says how many."""
-    wanted: dict[str, Any] = {
-        "run": run, "pipeline": pipeline, "rule": rule, "field": field, "reason": reason,
-        "state": None if state == "any" else state,
-    }  # fmt: skip
     with desk.store.cursor() as cursor:
         total = quarantine.total(cursor, **wanted)
+    asked = {name: value for name, value in wanted.items() if value is not None}
     journal.note(
-        desk, who, ActionKind.EXPORT, "rejects.exported", pipeline or (str(run) if run is not None else ""),
-        after={"format": format, "rejects": total} | {name: value for name, value in wanted.items() if value is not None},
+        desk, who, ActionKind.EXPORT, "rejects.exported", wanted["pipeline"] or str(asked.get("run", "")),
+        after={"format": format, "rejects": total} | asked,
     )  # fmt: skip
     media_type, write = rejected.WRITERS[format]
     headers = {"content-disposition": f'attachment; filename="rejects.{format}"', "x-rejects": str(total)}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from app.tenant import defining, fixing, journal, loading, reject_views, repairing, surroundings
 from app.tenant.caller import Caller, Here, Who
@@ -51,25 +51,35 @@ class NotOpen(Stop):
     """This reject is closed: it was replayed or dismissed."""
 
 
-@router.get("/rejects")
-def list_rejects(
-    desk: Here,
-    who: Who,
+def wanted(
     run: int | None = None,
     pipeline: str | None = None,
     rule: str | None = None,
     field: str | None = None,
     reason: str | None = None,
-    state: Annotated[str | None, Query(description="open, replayed, dismissed; `any` for all.")] = "open",
+    state: Annotated[str, Query(description="open, replayed, dismissed; `any` for all.")] = "open",
+) -> dict[str, Any]:
+    """Which rejects are asked for."""
+    return {
+        "run": run, "pipeline": pipeline, "rule": rule, "field": field, "reason": reason,
+        "state": None if state == "any" else state,
+    }  # fmt: skip
+
+
+Wanted = Annotated[dict[str, Any], Depends(wanted)]
+
+
+@router.get("/rejects")
+def list_rejects(
+    desk: Here,
+    who: Who,
+    wanted: Wanted,
     after: int = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> RejectPage:
     """Rejects in order of their number, each with its bytes, line, rule and reason."""
     journal.note(desk, who, ActionKind.READ, "rejects.read")
-    found = quarantine.select(
-        desk.store.cursor(), run=run, pipeline=pipeline, rule=rule, field=field, reason=reason,
-        state=None if state == "any" else state, after=after, limit=limit + 1,
-    )  # fmt: skip
+    found = quarantine.select(desk.store.cursor(), **wanted, after=after, limit=limit + 1)
     return RejectPage(rejects=views(desk, found[:limit]), more=len(found) > limit)
 
 
