@@ -13,6 +13,7 @@ from app.tenant.schemas.drift import DriftAccepted, DriftPatch, DriftView
 from app.tenant.schemas.mappings import ChangeView, Impact, MappingPreview, Suggestions
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
 from app.tenant.schemas.rules import Judgement, RuleOffers
+from app.tenant.schemas.templates import Applied, TemplateView
 from app.tenant.schemas.values import Values
 from app.wire import plain, read
 
@@ -115,6 +116,26 @@ class Mappings(Wire):
 
     def pipeline_lineage(self, id: str) -> PipelineLineage:
         return self.get(f"/pipelines/{id}/lineage", PipelineLineage)
+
+    # Templates
+
+    def templates(self) -> list[TemplateView]:
+        return self.get("/templates", list[TemplateView])
+
+    def create_template(self, **fields: Any) -> TemplateView:
+        """The fields of `TemplateCreate`."""
+        return self.post("/templates", TemplateView, fields)
+
+    def replace_template(self, id: str, **fields: Any) -> TemplateView:
+        """The fields of `TemplateChange`."""
+        return read(self.request("PUT", f"/templates/{id}", json=plain(fields)), TemplateView)
+
+    def delete_template(self, id: str) -> None:
+        self.request("DELETE", f"/templates/{id}")
+
+    def apply_template(self, id: str, source: str) -> Applied:
+        """What a template makes of a source; nothing is saved."""
+        return self.post(f"/templates/{id}/apply", Applied, {"source": source})
 
     # Drift
 

@@ -22,7 +22,6 @@ from app.tenant.schemas.rejects import (
     TriedRow,
 )
 from app.tenant.schemas.runs import IngestResult, RunDetail, RunPage, RunView, Undone, UndoPlan
-from app.tenant.schemas.templates import Applied, TemplateView
 from app.wire import plain, read
 from engine.errors import Retry
 
@@ -47,24 +46,6 @@ class Runs(Payloads):
     def rewind_cursor(self, pipeline: str, run: int | None = None, reason: str = "") -> CursorView:
         """Back to where a run left it; without one, to the beginning."""
         return self.post(f"/pipelines/{pipeline}/cursor/rewind", CursorView, {"run": run, "reason": reason})
-
-    def templates(self) -> list[TemplateView]:
-        return self.get("/templates", list[TemplateView])
-
-    def create_template(self, **fields: Any) -> TemplateView:
-        """The fields of `TemplateCreate`."""
-        return self.post("/templates", TemplateView, fields)
-
-    def replace_template(self, id: str, **fields: Any) -> TemplateView:
-        """The fields of `TemplateChange`."""
-        return read(self.request("PUT", f"/templates/{id}", json=plain(fields)), TemplateView)
-
-    def delete_template(self, id: str) -> None:
-        self.request("DELETE", f"/templates/{id}")
-
-    def apply_template(self, id: str, source: str) -> Applied:
-        """What a template makes of a source; nothing is saved."""
-        return self.post(f"/templates/{id}/apply", Applied, {"source": source})
 
     # Runs
 

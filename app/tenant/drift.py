@@ -15,6 +15,7 @@ from engine.drift import Finding
 from engine.drift_guard import Guard, guard_of
 from engine.drift_look import Look
 from engine.errors import SpireError, Stop
+from engine.lineage import lineage
 from engine.model import Pipeline, Source, SourceField
 from engine.ports import Chunk, Segment
 from storage import definitions
@@ -221,8 +222,6 @@ def planned_fields(
 
 def fields_read(loading: Pipeline) -> set[str]:
     """The source fields a pipeline's mappings read."""
-    from engine.lineage import lineage
-
     found = {m.explode for m in loading.mappings if m.explode}
     for mapping in loading.mappings:
         found |= {name for way in lineage(mapping).values() for name in way.sources}
