@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,24 +13,15 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import drop, enter
 from tests.browser.serving import Served, serving
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder and says nothing."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+from tests.connectors.web import Web
 
 
 @pytest.fixture(scope="module")
-def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def feed() -> Iterator[str]:
     """A web server with one feed; its address."""
-    folder = tmp_path_factory.mktemp("feed")
-    (folder / "feed.csv").write_text("domain,seen\nfeed.example,2026-01-01\nsecond.example,2026-01-02\n")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
+    with closing(Web()) as web:
+        web.files["/feed.csv"] = b"domain,seen\nfeed.example,2026-01-01\nsecond.example,2026-01-02\n"
+        yield f"127.0.0.1:{web.port}"
 
 
 @pytest.fixture(scope="module")

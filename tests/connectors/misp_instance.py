@@ -7,12 +7,12 @@ real server in our tests does not do: filters, order, edits, distribution and th
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from email.utils import formatdate
 from fnmatch import fnmatchcase
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.servers.loopback import Loopback, Quiet
 
 KEY = "k" * 40
 NOW = 1_800_000_000
@@ -21,7 +21,7 @@ Event = dict[str, Any]
 Answer = tuple[int, Any]
 
 
-class Instance:
+class Instance(Loopback):
     """The instance, and switches for what may go wrong with one.
 
     `before` is called with the number of each search before it is answered; what it returns is the answer.
@@ -39,7 +39,7 @@ class Instance:
         self.before: Callable[[int], tuple[int, dict[str, str], bytes] | None] = lambda number: None
         instance = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -67,16 +67,7 @@ class Instance:
                 self.wfile.write(said)
                 self.close_connection = headers["content-length"] != str(len(said))
 
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
 
     def put(self, event: Event) -> str:
         uuid = str(event["uuid"])

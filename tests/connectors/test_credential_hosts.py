@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from contextlib import closing, contextmanager
 
 import pytest
 import trustme
@@ -18,6 +15,7 @@ from connectors.credential_hosts import NotBound, covers, named, written
 from connectors.registry import Reach
 from connectors.web import Web, tls
 from engine.model import Source
+from tests.servers.loopback import Loopback, Quiet
 
 
 class Config(BaseModel):
@@ -94,7 +92,7 @@ def serving(authority: trustme.CA, clients: trustme.CA, moved: str = "") -> Iter
     """An https server that asks for a certificate, and notes for each request whether it was shown one."""
     shown: list[bool] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             shown.append(bool(self.connection.getpeercert()))  # type: ignore[attr-defined]
             self.send_response(302 if moved else 200)
@@ -103,19 +101,12 @@ def serving(authority: trustme.CA, clients: trustme.CA, moved: str = "") -> Iter
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     clients.configure_trust(context)
     context.verify_mode = ssl.CERT_OPTIONAL
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://127.0.0.1:{server.server_address[1]}/", shown
-    server.shutdown()
-    server.server_close()
+    with closing(Loopback(Handler, context)) as server:
+        yield f"{server.url}/", shown
 
 
 def test_a_certificate_is_shown_to_its_own_host_and_to_none_it_is_redirected_to() -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -24,6 +22,7 @@ from connectors.web import Fetched, Turned
 from engine.model import Source
 from engine.ports import Cursor
 from tests.connectors.misp_instance import KEY, NOW, Instance
+from tests.servers.loopback import Loopback, answering
 
 HERE = ("127.0.0.1",)
 
@@ -208,30 +207,15 @@ def test_a_busy_instance_is_asked_again_and_a_torn_answer_is_no_event(instance: 
 
 def test_the_key_goes_to_its_own_host_only_and_is_in_no_message(instance: Instance) -> None:
     other = Instance()
-
-    class Turning(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(302)
-            self.send_header("location", other.url + self.path)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    turning = ThreadingHTTPServer(("127.0.0.1", 0), Turning)
-    threading.Thread(target=turning.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{turning.server_address[1]}"
+    turning = Loopback(answering(lambda asked: (302, {"location": other.url + asked.target}, b"")))
+    url = turning.url
     with pytest.raises(Turned) as raised:
         taken(source(url))
     stages = list(check(source(url), HERE))
     assert (stages[-1].name, stages[-1].ok) == ("key", False)
     assert KEY not in other.keys
     assert KEY not in f"{raised.value} {stages} {Config(url=url, key=KEY)!r}"
-    turning.shutdown()
-    turning.server_close()
+    turning.close()
     other.close()
 
 

@@ -40,7 +40,7 @@ class Feed:
         return uuid
 
     def source(self, **config: Any) -> Source:
-        url = f"{self.web.address}/feed"
+        url = f"{self.web.url}/feed"
         return Source(id="m", name="m", connector="misp_feed", config={"url": url, **config})
 
 
@@ -189,7 +189,7 @@ def values(
     web: Web, kind: str, body: bytes, since: Cursor | None = None, **config: Any
 ) -> list[dict[str, Any]]:
     web.files["/list"] = body
-    told = {"url": f"{web.address}/list", "kind": kind, **config}
+    told = {"url": f"{web.url}/list", "kind": kind, **config}
     source = Source(id="m", name="m", connector="misp_feed", config=told)
     assert [stage.ok for stage in check(source, HERE)] == [True, True]
     return [
@@ -220,7 +220,7 @@ def test_a_list_is_read_again_only_when_it_changed_and_its_cursor_comes_last(
 ) -> None:
     monkeypatch.setattr(misp_feed, "PAYLOAD_BYTES", 60)
     web.files["/list"] = CSV
-    config = {"url": f"{web.address}/list", "kind": "csv", "delimiter": ";"}
+    config = {"url": f"{web.url}/list", "kind": "csv", "delimiter": ";"}
     source = Source(id="m", name="m", connector="misp_feed", config=config)
     cursors = [payload.cursor for payload in payloads_of(source, None, HERE)]
     assert len(cursors) > 1

@@ -175,7 +175,7 @@ def web_shelf(web: Web) -> Shelf:
         listing()
 
     listing()
-    return Shelf("web_folder", {"url": f"{web.address}/in/"}, put, remove)
+    return Shelf("web_folder", {"url": f"{web.url}/in/"}, put, remove)
 
 
 def test_new_and_changed_files_come_once_and_from_every_cursor_the_rest(shelf: Shelf) -> None:
@@ -356,7 +356,7 @@ def test_the_bucket_is_asked_at_the_address_that_was_checked(
 
 def test_a_text_file_lists_files_and_one_at_another_host_is_not_asked(web: Web) -> None:
     web.files |= {"/l/a.csv": b"1", "/l/b.csv": b"2", "/l/list.txt": b"# feeds\na.csv\n\nb.csv\n"}
-    listed = source("web_folder", {"url": f"{web.address}/l/list.txt"})
+    listed = source("web_folder", {"url": f"{web.url}/l/list.txt"})
     assert names(listed) == ["a.csv", "b.csv"]
     web.files["/l/list.txt"] = b"a.csv\nhttp://203.0.113.7/b.csv\n"
     with pytest.raises(WebTurned) as raised:
@@ -370,7 +370,7 @@ def test_links_that_lead_elsewhere_are_not_followed(web: Web) -> None:
         b'<a href="http://203.0.113.7/e.csv">e</a><a href="f.csv?x=1">f</a><a href="mailto:x@example.com">m</a></html>'
     )
     web.files["/l/a.csv"] = b"1"
-    assert names(source("web_folder", {"url": f"{web.address}/l/", "pattern": "**"})) == ["a.csv"]
+    assert names(source("web_folder", {"url": f"{web.url}/l/", "pattern": "**"})) == ["a.csv"]
 
 
 def test_unchanged_files_are_asked_for_their_headers_alone(web: Web) -> None:
@@ -387,7 +387,7 @@ def test_unchanged_files_are_asked_for_their_headers_alone(web: Web) -> None:
 def test_an_account_signs_in_at_its_own_host_only(web: Web) -> None:
     shelf, other = web_shelf(web), Web()
     shelf.put("a.csv", b"1", OLD)
-    web.moved["/in/a.csv"] = f"{other.address}/a.csv"
+    web.moved["/in/a.csv"] = f"{other.url}/a.csv"
     other.files["/a.csv"] = b"elsewhere"
     signed = shelf.source(username="u", secret="s3cret")
     assert [data for _, data, _ in taken(signed)] == [b"elsewhere"]

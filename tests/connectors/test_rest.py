@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import ValidationError
@@ -21,19 +19,9 @@ from connectors.signing import BrokenAnswer
 from connectors.web import Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
+from tests.servers.loopback import Asked, Loopback, Reply, answering
 
 HERE = ("127.0.0.1",)
-
-
-@dataclass
-class Asked:
-    """A request as it arrived."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
 
 
 @dataclass
@@ -48,38 +36,19 @@ class Said:
 Answering = Callable[[Asked], Said]
 
 
-class Interface:
+class Interface(Loopback):
     """A web interface on loopback that answers as it is told."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.answering: Answering = lambda asked: Said([])
-        here = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                body = self.rfile.read(int(self.headers.get("content-length", 0)))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                asked = Asked(self.command, parts.path, query, headers, body)
-                here.asked.append(asked)
-                said = here.answering(asked)
-                data = said.body if isinstance(said.body, bytes) else json.dumps(said.body).encode()
-                self.send_response(said.status)
-                for name, value in {"content-length": str(len(data)), **said.headers}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(data)
+        def answer(asked: Asked) -> Reply:
+            self.asked.append(asked)
+            said = self.answering(asked)
+            return said.status, said.headers, said.body
 
-            do_POST = do_GET
-
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__(answering(answer))
 
 
 @pytest.fixture
@@ -87,8 +56,7 @@ def interface(monkeypatch: pytest.MonkeyPatch) -> Iterator[Interface]:
     made = Interface()
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def source(url: str, **config: Any) -> Source:

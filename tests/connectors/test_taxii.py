@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,6 +17,7 @@ from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import taxii
+from tests.servers.loopback import Asked, Loopback, Reply, answering
 from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
 
 HERE = ("127.0.0.1",)
@@ -101,48 +100,32 @@ def test_an_address_is_enough_to_find_the_server(taxii_server: Taxii) -> None:
 # ── servers that misbehave ───────────────────────────────────────────────────────────────────────────
 
 
-class Odd:
-    """A TAXII 2.1 server whose pages are what `page(query, number)` says: (status, headers, body)."""
+class Odd(Loopback):
+    """A TAXII 2.1 server whose pages are what `page(query, number)` says."""
 
-    def __init__(self, page: Callable[[dict[str, str], int], tuple[int, dict[str, str], Any]]) -> None:
+    def __init__(self, page: Page) -> None:
         self.asked: list[dict[str, str]] = []
         self.seen: list[dict[str, str]] = []
-        odd = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+        def answer(asked: Asked) -> Reply:
+            self.seen.append(asked.headers)
+            if asked.path in _KNOWN:
+                status, headers, said = _KNOWN[asked.path]
+            else:
+                self.asked.append(asked.query)
+                status, headers, said = page(asked.query, len(self.asked))
+            return status, {"content-type": "application/taxii+json;version=2.1", **headers}, said
 
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                odd.seen.append(dict(self.headers))
-                status, headers, body = 200, dict[str, str](), b""
-                if parts.path == "/api/":
-                    body = b'{"title": "odd", "versions": ["application/taxii+json;version=2.1"]}'
-                elif parts.path == "/api/collections/":
-                    body = b'{"collections": [{"id": "c1", "title": "One", "can_read": true}]}'
-                else:
-                    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                    odd.asked.append(query)
-                    status, headers, said = page(query, len(odd.asked))
-                    body = said if isinstance(said, bytes) else json.dumps(said).encode()
-                self.send_response(status)
-                length = headers.pop("content-length", str(len(body)))
-                for name, value in {"content-type": "application/taxii+json;version=2.1", **headers}.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", length)
-                self.end_headers()
-                self.wfile.write(body)
-                self.close_connection = length != str(len(body))
-
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/api/"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__(answering(answer))
+        self.url += "/api/"
 
 
-Starter = Callable[[Callable[[dict[str, str], int], tuple[int, dict[str, str], Any]]], Odd]
+Page = Callable[[dict[str, str], int], Reply]
+_KNOWN: dict[str, Reply] = {
+    "/api/": (200, {}, {"title": "odd", "versions": ["application/taxii+json;version=2.1"]}),
+    "/api/collections/": (200, {}, {"collections": [{"id": "c1", "title": "One", "can_read": True}]}),
+}
+Starter = Callable[[Page], Odd]
 
 
 @pytest.fixture
@@ -150,14 +133,13 @@ def odd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Starter]:
     started: list[Odd] = []
     monkeypatch.setattr("time.sleep", lambda seconds: None)
 
-    def start(page: Callable[[dict[str, str], int], tuple[int, dict[str, str], Any]]) -> Odd:
+    def start(page: Page) -> Odd:
         started.append(Odd(page))
         return started[-1]
 
     yield start
     for each in started:
-        each.server.shutdown()
-        each.server.server_close()
+        each.close()
 
 
 def thing(number: int) -> dict[str, str]:
@@ -257,7 +239,7 @@ def test_a_token_goes_to_its_own_server_in_the_header_it_belongs_to(odd: Starter
     server = odd(lambda query, number: (200, {}, {"objects": [thing(1)]}))
     taken(source(server.url, token="abc"))
     taken(source(server.url, token="abc", token_header="X-Api-Key"))
-    sent = [{name.lower(): value for name, value in headers.items()} for headers in server.seen]
+    sent = server.seen
     assert sent[0]["authorization"] == "Bearer abc"
     assert sent[-1]["x-api-key"] == "abc"
     assert "authorization" not in sent[-1]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from contextlib import closing
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +19,7 @@ from engine.model import Source
 from engine.ports import Delivered, Outgoing
 from engine.targets import TARGETS
 from tests.servers import taxii
+from tests.servers.loopback import Asked, Loopback, Reply, answering
 from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
 
 HERE = ("127.0.0.1",)
@@ -135,7 +135,7 @@ def test_a_collection_that_can_only_be_written_to_is_published_to_and_says_so(ta
 # ── a server that takes its time, and one that is picky ──────────────────────────────────────────────
 
 
-class Slow(ThreadingHTTPServer):
+class Slow(Loopback):
     """A TAXII 2.1 server that is through with a part after `turns` questions, and can't stomach `bad` ids."""
 
     def __init__(self, turns: int, bad: set[str]) -> None:
@@ -143,59 +143,43 @@ class Slow(ThreadingHTTPServer):
         self.taken: dict[str, dict[str, Any]] = {}
         self.pending: list[dict[str, Any]] = []
         self.posts = 0
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}/api/"
+        super().__init__(answering(self._answer))
+        self.url += "/api/"
 
+    def _answer(self, asked: Asked) -> Reply:
+        status, said = self._taken_in(asked) if asked.method == "POST" else (200, self._told(asked.path))
+        return status, {"content-type": "application/taxii+json;version=2.1"}, said
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Slow
+    def _told(self, path: str) -> dict[str, Any]:
+        if path == "/api/":
+            return {"title": "slow", "versions": [], "max_content_length": 1_000_000}
+        if path == "/api/collections/":
+            return {"collections": [{"id": "c", "title": "C", "can_read": True, "can_write": True}]}
+        if path.startswith("/api/status/"):
+            self.turns -= 1
+            return self._status()
+        return {"objects": list(self.taken.values())}
 
-    def do_GET(self) -> None:
-        if self.path == "/api/":
-            self._say(200, {"title": "slow", "versions": [], "max_content_length": 1_000_000})
-        elif self.path == "/api/collections/":
-            self._say(200, {"collections": [{"id": "c", "title": "C", "can_read": True, "can_write": True}]})
-        elif self.path.startswith("/api/status/"):
-            self.server.turns -= 1
-            self._say(200, self._status())
-        else:
-            self._say(200, {"objects": list(self.server.taken.values())})
-
-    def do_POST(self) -> None:
-        self.server.posts += 1
-        objects = json.loads(self.rfile.read(int(self.headers["content-length"])))["objects"]
-        if any(each["id"] in self.server.bad for each in objects):
-            self._say(422, {"title": "no"})
-            return
-        self.server.pending = objects
-        self._say(202, self._status())
+    def _taken_in(self, asked: Asked) -> tuple[int, dict[str, Any]]:
+        self.posts += 1
+        objects = json.loads(asked.body)["objects"]
+        if any(each["id"] in self.bad for each in objects):
+            return 422, {"title": "no"}
+        self.pending = objects
+        return 202, self._status()
 
     def _status(self) -> dict[str, Any]:
-        if self.server.turns > 0:
-            return {"id": "s", "status": "pending", "pending_count": len(self.server.pending)}
-        self.server.taken |= {each["id"]: each for each in self.server.pending}
-        return {"id": "s", "status": "complete", "success_count": len(self.server.pending)}
-
-    def _say(self, status: int, body: dict[str, Any]) -> None:
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/taxii+json;version=2.1")
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        return
+        if self.turns > 0:
+            return {"id": "s", "status": "pending", "pending_count": len(self.pending)}
+        self.taken |= {each["id"]: each for each in self.pending}
+        return {"id": "s", "status": "complete", "success_count": len(self.pending)}
 
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    server = Slow(3, set())
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with closing(Slow(3, set())) as server:
+        yield server
 
 
 def test_a_part_counts_only_once_the_server_is_through_with_it(slow: Slow) -> None:

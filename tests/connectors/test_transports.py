@@ -105,7 +105,7 @@ HERE = ("127.0.0.1",)
 
 def test_a_file_is_fetched_once_until_it_changes(web: Web) -> None:
     web.files["/feed/a.csv"] = b"a,b\n1,2\n"
-    address = source("url", url=f"{web.address}/feed/a.csv")
+    address = source("url", url=f"{web.url}/feed/a.csv")
     [(name, data, cursor)] = taken(address, hosts=HERE)
     assert (name, data, cursor) == ("a.csv", b"a,b\n1,2\n", {"etag": '"v1"'})
     assert taken(address, cursor, hosts=HERE) == []
@@ -123,24 +123,24 @@ def test_loopback_is_refused_in_every_spelling(web: Web, host: str) -> None:
 def test_a_redirect_inwards_is_refused(web: Web) -> None:
     web.moved["/a"] = "http://169.254.169.254/latest/meta-data/"
     with pytest.raises(NotAllowed):
-        taken(source("url", url=f"{web.address}/a"), hosts=HERE)
+        taken(source("url", url=f"{web.url}/a"), hosts=HERE)
 
 
 def test_a_redirect_to_a_file_or_in_a_circle_is_refused(web: Web) -> None:
     web.moved |= {"/a": "file:///etc/passwd", "/b": "/b"}
     for path in ("/a", "/b"):
         with pytest.raises(Turned):
-            taken(source("url", url=web.address + path), hosts=HERE)
+            taken(source("url", url=web.url + path), hosts=HERE)
 
 
 def test_a_credential_is_not_sent_where_a_redirect_leads(web: Web) -> None:
     other = Web()
     other.files["/x.csv"] = b"a\n"
-    web.moved["/a"] = f"{other.address}/x.csv"
-    taken(source("url", url=f"{web.address}/a", header="Auth-Key", secret="s3cret"), hosts=HERE)
+    web.moved["/a"] = f"{other.url}/x.csv"
+    taken(source("url", url=f"{web.url}/a", header="Auth-Key", secret="s3cret"), hosts=HERE)
     assert web.asked[0][1]["Auth-Key"] == "s3cret"
     assert "Auth-Key" not in other.asked[0][1]
-    other.server.shutdown()
+    other.close()
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(web: Web) -> None:
@@ -182,19 +182,19 @@ def test_public_addresses_are_public() -> None:
 def test_more_than_the_limit_is_refused_as_it_comes(web: Web) -> None:
     web.files["/a"] = b"x" * 3_000_000
     with pytest.raises(TooMuch):
-        taken(source("url", url=f"{web.address}/a", size_limit=1_000_000), hosts=HERE)
+        taken(source("url", url=f"{web.url}/a", size_limit=1_000_000), hosts=HERE)
 
 
 def test_a_slow_answer_runs_out_of_time(web: Web) -> None:
     web.files["/a"] = b"x" * 3_000_000
     web.slow.add("/a")
     with pytest.raises(TooSlow):
-        taken(source("url", url=f"{web.address}/a", time_limit=0.2), hosts=HERE)
+        taken(source("url", url=f"{web.url}/a", time_limit=0.2), hosts=HERE)
 
 
 def test_what_goes_wrong_names_neither_query_nor_secret(web: Web) -> None:
     with pytest.raises(Turned) as raised:
-        taken(source("url", url=f"{web.address}/no?key=s3cret"), hosts=HERE)
+        taken(source("url", url=f"{web.url}/no?key=s3cret"), hosts=HERE)
     assert "s3cret" not in str(raised.value)
     for wrong in ("ftp://example.com/x", "http://user:s3cret@example.com/x", "nothing"):
         with pytest.raises(NotConfigured) as refused:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.servers.loopback import Loopback, Quiet
 
-class Web:
+
+class Web(Loopback):
     """A small web server on loopback: files, answers made of a query, redirects, and what it was asked."""
 
     def __init__(self) -> None:
@@ -23,7 +22,7 @@ class Web:
         self.slow: set[str] = set()
         web = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(self) -> None:
                 web.methods.append(self.command)
                 web.asked.append((self.path, dict(self.headers)))
@@ -64,14 +63,4 @@ class Web:
 
             do_HEAD = do_GET
 
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        self.address = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-import ssl
-import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
 
 import jwt
-import trustme
 from google.analytics.data_v1beta.types import RunReportRequest
 from google.protobuf import json_format
 
-from tests.servers.salesforce import pair
+from tests.servers.loopback import Asked, Loopback, Reply, answering, certified
+from tests.servers.salesforce import own_pair
 
 ACCOUNT, PROPERTY = "reader@project.iam.gserviceaccount.com", "1234567"
 AUDIENCE = "https://analyticsdata.googleapis.com/"
@@ -32,12 +28,11 @@ METRICS = ("sessions", "activeUsers", "screenPageViews")
 COST = 10
 
 Row = dict[str, Any]
-Reply = tuple[int, dict[str, str], Any]
 Trouble = Callable[[str, str], "Reply | None"]
 
 
 @dataclass
-class Analytics:
+class Analytics(Loopback):
     """The interface with one property: its rows, what is left of its quota, and how it is to misbehave.
 
     `trouble` is asked before each request, with method and path; what it gives is the answer. `ahead` is how
@@ -56,20 +51,9 @@ class Analytics:
     tokens: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.private_key, self.public_key = pair()
-        authority = trustme.CA()
-        self.authority = authority.cert_pem.bytes().decode()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1", "changing.example").configure_cert(context)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.server.daemon_threads = True
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.private_key, self.public_key = own_pair()
+        context, self.authority = certified("127.0.0.1", "changing.example")
+        super().__init__(answering(self.answer), context)
 
     def key(self, **change: str) -> str:
         """The account's key, as the file that Google gives."""
@@ -82,12 +66,13 @@ class Analytics:
         where = {"url": self.url, "authority": self.authority}
         return {**where, "property": PROPERTY, "key": self.key(), **further}
 
-    def answer(self, method: str, path: str, token: str, body: bytes) -> Reply:
+    def answer(self, asked: Asked) -> Reply:
         """One request to the interface."""
-        refused = self._refused(token)
+        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        refused = self.trouble(asked.method, asked.path) or self._refused(token)
         if refused:
             return refused
-        found = re.fullmatch(r"/v1beta/properties/(\d+)(/metadata|:runReport)", path)
+        found = re.fullmatch(r"/v1beta/properties/(\d+)(/metadata|:runReport)", asked.path)
         if not found:
             return _error(404, "NOT_FOUND", "Requested entity was not found.")
         if found[1] != PROPERTY or ACCOUNT not in self.readers:
@@ -95,7 +80,7 @@ class Analytics:
             return _error(403, "PERMISSION_DENIED", said)
         if found[2] == "/metadata":
             return 200, {}, self._offered()
-        return self._report(body)
+        return self._report(asked.body)
 
     def _refused(self, token: str) -> Reply | None:
         """What is wrong with a token that an account signed for itself."""
@@ -174,37 +159,6 @@ class Analytics:
                 for name, tokens in left.items()
             }
         return 200, {}, answer
-
-
-def _handler(analytics: Analytics) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def _answer(self) -> None:
-            path = urlsplit(self.path).path
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            token = self.headers.get("authorization", "").removeprefix("Bearer ")
-            status, headers, said = analytics.trouble(self.command, path) or analytics.answer(
-                self.command, path, token, body
-            )
-            data = said if isinstance(said, bytes) else json.dumps(said, ensure_ascii=False).encode()
-            self.send_response(status)
-            length = headers.get("content-length", str(len(data)))
-            told = {"content-type": "application/json; charset=UTF-8", **headers, "content-length": length}
-            for name, value in told.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-            self.close_connection = length != str(len(data))
-
-        do_GET = do_POST = _answer
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    return Handler
 
 
 def _error(code: int, status: str, said: str, reason: str = "") -> Reply:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+
+from tests.servers.loopback import Loopback, Quiet
 
 FEED = b"indicator,type,confidence\n203.0.113.7,ip,85\n198.51.100.9,ip,70\n"
 
 
-class Keyed:
+class Keyed(Loopback):
     """`keys` open it; a path in `moved` leads elsewhere, one in `echoing` says in its status line what it was sent."""
 
     def __init__(self, *keys: str) -> None:
@@ -21,7 +21,7 @@ class Keyed:
         self.held.set()
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             def do_GET(self) -> None:
                 server.asked.append((self.path, dict(self.headers)))
                 server.held.wait(60)
@@ -45,14 +45,9 @@ class Keyed:
                     self.end_headers()
                     self.wfile.write(FEED)
 
-            def log_message(self, format: str, *args: Any) -> None:
-                return
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = int(self.server.server_address[1])
+        super().__init__(Handler)
         self.host = f"127.0.0.1:{self.port}"
-        self.url = f"http://{self.host}/feed.csv"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url += "/feed.csv"
 
     @property
     def shown(self) -> list[str]:
@@ -61,5 +56,4 @@ class Keyed:
 
     def close(self) -> None:
         self.held.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().close()

@@ -13,20 +13,19 @@ import json
 import re
 import secrets
 import sqlite3
-import ssl
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import cache
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import jwt
-import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.servers.loopback import Asked, Loopback, Reply, answering, certified
 
 APP, USER, SECRET, REFRESH = "3MVG9.app", "reader@example.com", "hush-of-the-app", "5Aep861-refresh"
 VERSION = "62.0"
@@ -39,7 +38,6 @@ _SOQL = re.compile(
 _MOMENT = re.compile(r"(?<![\w'])(\d{4}-\d\d-\d\dT[\d:.]+)(Z|[+-]\d\d:?\d\d)")
 
 Record = dict[str, Any]
-Reply = tuple[int, dict[str, str], Any]
 Trouble = Callable[[str, str], "Reply | None"]
 
 
@@ -48,6 +46,10 @@ def pair() -> tuple[str, Any]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return key.private_bytes(*form).decode(), key.public_key()
+
+
+# Making one takes longer than most tests: the servers of a process share one.
+own_pair = cache(pair)
 
 
 @dataclass
@@ -61,7 +63,7 @@ class Job:
 
 
 @dataclass
-class Salesforce:
+class Salesforce(Loopback):
     """The organisation: its objects, who may sign in, its limits, and how it is to misbehave.
 
     `trouble` is asked before each request to the API, with method and path; what it gives is the answer.
@@ -84,21 +86,10 @@ class Salesforce:
     jobs: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.private_key, self.public_key = pair()
+        self.private_key, self.public_key = own_pair()
         self._number = itertools.count(1)
-        authority = trustme.CA()
-        self.authority = authority.cert_pem.bytes().decode()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1", "changing.example").configure_cert(context)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.server.daemon_threads = True
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        context, self.authority = certified("127.0.0.1", "changing.example")
+        super().__init__(answering(self.answer), context)
 
     def config(self, **further: Any) -> dict[str, Any]:
         """A configuration that signs in by jwt."""
@@ -162,16 +153,26 @@ class Salesforce:
 
     # ── the API ──────────────────────────────────────────────────────────────────────────────────────
 
-    def api(
-        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
-    ) -> Reply:
+    def answer(self, asked: Asked) -> Reply:
+        """One request, to the token endpoint or to the API."""
+        self.asked.append((asked.method, unquote(asked.target)))
+        if asked.path == "/services/oauth2/token":
+            form = dict(parse_qsl(asked.body.decode()))
+            reply = self.trouble("POST", asked.path) or self.token(form, asked.headers["host"])
+        else:
+            reply = self.trouble(asked.method, asked.target) or self.api(asked)
+        status, headers, said = reply
+        return status, {"Sforce-Limit-Info": f"api-usage={self.used}/{self.daily}", **headers}, said
+
+    def api(self, asked: Asked) -> Reply:
         """One request of a session that holds."""
+        query, headers = asked.query, asked.headers
         if headers.get("authorization", "").removeprefix("Bearer ") not in self.sessions:
             return _error(401, "INVALID_SESSION_ID", "Session expired or invalid")
         if self.used >= self.daily:
             return _error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         self.used += 1
-        rest = path.removeprefix(_DATA).strip("/").split("/")
+        rest = asked.path.removeprefix(_DATA).strip("/").split("/")
         if rest == ["sobjects"]:
             listed = [
                 {"name": n, "label": n, "queryable": True, "custom": n.endswith("__c")} for n in self.objects
@@ -197,7 +198,7 @@ class Salesforce:
                 self._more(rest[1], size_of) if len(rest) > 1 else self._query(rest[0], query["q"], size_of)
             )
         if rest[:2] == ["jobs", "query"]:
-            return self._bulk(method, rest[2:], query, body)
+            return self._bulk(asked.method, rest[2:], query, asked.body)
         return _error(404, "NOT_FOUND", "The requested resource does not exist")
 
     def _describe(self, name: str) -> Reply:
@@ -308,50 +309,6 @@ class Salesforce:
             job.told["state"] = "InProgress" if job.polls < 2 else "JobComplete"
             job.told["numberRecordsProcessed"] = len(job.rows) + self.announce
         return 200, {}, job.told
-
-
-def _handler(org: Salesforce) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def _answer(self) -> None:
-            parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            query = dict(parse_qsl(parts.query))
-            org.asked.append((self.command, unquote(self.path)))
-            if parts.path == "/services/oauth2/token":
-                status, headers, said = org.trouble("POST", parts.path) or org.token(
-                    dict(parse_qsl(body.decode())), self.headers["host"]
-                )
-            else:
-                told = {name.lower(): value for name, value in self.headers.items()}
-                status, headers, said = org.trouble(self.command, self.path) or org.api(
-                    self.command, parts.path, query, told, body
-                )
-            data = said if isinstance(said, bytes) else json.dumps(said, ensure_ascii=False).encode()
-            self.send_response(status)
-            usage = {"Sforce-Limit-Info": f"api-usage={org.used}/{org.daily}"}
-            length = headers.get("content-length", str(len(data)))
-            known = {
-                "content-type": "application/json;charset=UTF-8",
-                **usage,
-                **headers,
-                "content-length": length,
-            }
-            for name, value in known.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-            self.close_connection = length != str(len(data))
-
-        do_GET = do_POST = do_DELETE = do_PATCH = _answer
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    return Handler
 
 
 def _cells(row: tuple[Any, ...]) -> list[str]:

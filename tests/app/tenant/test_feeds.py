@@ -43,7 +43,7 @@ def paths(branch: BranchView) -> dict[str, int]:
 
 
 def test_an_answer_shows_the_lists_that_can_be_read_and_is_cut_short(client: Client, web: Web) -> None:
-    config = {"url": f"{web.address}/api", "auth": "query", "name": "key", "secret": SECRET}
+    config = {"url": f"{web.url}/api", "auth": "query", "name": "key", "secret": SECRET}
     found = client.connection_answer("rest", config)
     assert paths(found.tree) == {"meta.pages": 3, "data.items": 2}
     assert len(found.model_dump_json()) < 2_000
@@ -52,11 +52,11 @@ def test_an_answer_shows_the_lists_that_can_be_read_and_is_cut_short(client: Cli
     with pytest.raises(MustAct):
         client.connection_answer("folder", {"path": "/tmp"})
     with pytest.raises(MustAct):
-        client.connection_answer("rest", {"url": f"{web.address}/nothing"})
+        client.connection_answer("rest", {"url": f"{web.url}/nothing"})
 
 
 def test_the_records_are_read_where_a_person_said(client: Client, web: Web) -> None:
-    asked = {"url": f"{web.address}/api"}
+    asked = {"url": f"{web.url}/api"}
     with pytest.raises(MustAct) as raised:
         client.create_source(connector="rest", name="Unsaid", config=asked)
     assert "not a list" in str(raised.value)
@@ -71,7 +71,7 @@ def test_the_records_are_read_where_a_person_said(client: Client, web: Web) -> N
 
 
 def test_a_description_is_kept_without_its_secrets_and_deleted_again(client: Client, web: Web) -> None:
-    config = {"url": f"{web.address}/api", "records": "data.items", "auth": "bearer", "secret": SECRET}
+    config = {"url": f"{web.url}/api", "records": "data.items", "auth": "bearer", "secret": SECRET}
     kept = client.keep_feed(title="Our partner", connector="rest", config=config)
     assert (kept.name, kept.own, "secret" in kept.config) == ("our-partner", True, False)
     assert client.feeds()[0] == kept

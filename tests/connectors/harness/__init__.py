@@ -8,6 +8,7 @@ HTTP ("http"), or neither (""), and `PATIENCE` which settings say how long it wa
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import re
 from collections.abc import Callable
@@ -22,9 +23,17 @@ import pytest
 # lying: it announces fewer than it has. large: so much that it shows where it is held whole.
 Kind = Literal["some", "empty", "broken", "lying", "large"]
 LARGE = 40 << 20
+# What a shared server keeps this process's data under: the suite's files may run at once.
+OWN = f"conformance_{os.getpid()}"
 COUNT = 12
 UNHEARD = "unheard_of_ünknown"
 SECRET = "pl4nted-s3cret"
+# The patience of all that goes through the connectors' own way to the web.
+WEB: dict[str, float] = {
+    "connectors.web._READ": 0.5,
+    "connectors.web._CONNECT": 0.3,
+    "connectors.web.TRIES": 2,
+}
 _RECORD = re.compile(rb"rec-\d{4}")
 
 
@@ -50,8 +59,7 @@ class Served:
     """A source that is being served: its configuration, given the port to ask, and what is known of it.
 
     `port` is the real server's, 0 where there is none. `plain` leaves out of a payload what its server makes
-    anew each time. `mend` repairs what is broken. A record that is `broken`
-    may come as it is, or not at all. `named` is a name its server takes for itself. `again` says that each reading gives everything again.
+    anew each time. `mend` repairs what is broken. `named` is a name its server takes for itself.
     """
 
     config: Callable[[int], dict[str, Any]]
@@ -59,13 +67,11 @@ class Served:
     records: frozenset[str] = RECORDS
     in_payload: Callable[[bytes], set[str]] = records_in
     plain: Callable[[bytes], object] = bytes
-    broken: frozenset[str] = frozenset()
     mend: Callable[[], None] = nothing
     secret: str = SECRET
     unheard: str = UNHEARD
     folders: tuple[str, ...] = ()
     named: str = "changing.example"
-    again: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 
-from tests.connectors.harness import COUNT, LARGE, RECORDS, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, RECORDS, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.servers.google_analytics import Analytics, Reply
 
 SPEAKS = "tcp"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5, "connectors.web._CONNECT": 0.3}
+PATIENCE = WEB
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
             whole = {"since": str(days[COUNT]), "page_size": 1}
         yield Served(
             lambda port: analytics.config(url=f"https://127.0.0.1:{port}", spare=0, **whole),
-            analytics.server.server_address[1],
+            analytics.port,
             records=frozenset() if kind == "empty" else RECORDS,
             mend=lambda: sound.__setitem__(0, True),
             secret=json.loads(analytics.key())["private_key"].splitlines()[2],

@@ -8,12 +8,12 @@ from contextlib import closing, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.connectors.misp_instance import Instance
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
+PATIENCE = WEB
 
 
 def _event(number: int, filler: str) -> dict[str, Any]:

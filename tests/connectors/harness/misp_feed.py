@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.connectors.web import Web
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
+PATIENCE = WEB
 
 
 @contextmanager

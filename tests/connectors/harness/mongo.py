@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pymongo
 
-from tests.connectors.harness import COUNT, LARGE, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, OWN, UNHEARD, Ground, Kind, Served, record
 
 SPEAKS = "tcp"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "large"})
@@ -31,12 +31,12 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
     if kind == "large":
         documents = [{"_id": n, "filler": "x" * 2000} for n in range(LARGE // 2000)]
     with pymongo.MongoClient[dict[str, Any]](url) as client:
-        client["conformance"]["things"].drop()
+        client[OWN]["things"].drop()
         if kind != "empty":
-            client["conformance"]["things"].insert_many(documents)
+            client[OWN]["things"].insert_many(documents)
     yield Served(
         lambda port: {
-            "host": "127.0.0.1", "port": port, "database": "conformance", "username": at.username,
+            "host": "127.0.0.1", "port": port, "database": OWN, "username": at.username,
             "password": at.password, "tls": "disable", "overlap": 0, "collection": "things",
         } | ({} if kind == "large" else {"cursor": "at"}),
         at.port or 0,

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 
-from tests.connectors.harness import COUNT, LARGE, UNHEARD, Ground, Kind, Served
+from tests.connectors.harness import COUNT, LARGE, OWN, UNHEARD, Ground, Kind, Served
 
 SPEAKS = "tcp"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "large"})
@@ -27,12 +27,12 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
     )  # fmt: skip
     with connection, connection.cursor() as cursor:
         cursor.execute(
-            "CREATE OR REPLACE TABLE conformance (name text, at datetime, more text, odd text CHARACTER SET latin1)"
+            f"CREATE OR REPLACE TABLE {OWN} (name text, at datetime, more text, odd text CHARACTER SET latin1)"
             " CHARACTER SET utf8mb4"
         )
         if count:
             cursor.execute(
-                f"""INSERT INTO conformance SELECT concat('rec-', lpad(seq, 4, '0')),
+                f"""INSERT INTO {OWN} SELECT concat('rec-', lpad(seq, 4, '0')),
                 '2026-01-01' + INTERVAL (seq DIV 3) HOUR, '{UNHEARD}', {more} FROM seq_1_to_{count}"""
             )
     query = f"SELECT 'rec-0001' AS name, repeat('x', 1000) AS filler FROM seq_1_to_{LARGE // 1000}"
@@ -40,7 +40,7 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
         lambda port: {
             "host": "127.0.0.1", "port": port, "database": at.path[1:], "username": at.username,
             "password": at.password, "tls": "disable", "overlap": 0,
-        } | ({"query": query} if kind == "large" else {"table": "conformance", "cursor": "at"}),
+        } | ({"query": query} if kind == "large" else {"table": OWN, "cursor": "at"}),
         at.port or 0,
         secret=at.password or "",
         **({"records": frozenset()} if kind == "empty" else {}),

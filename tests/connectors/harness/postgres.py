@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from tests.connectors.harness import COUNT, LARGE, UNHEARD, Ground, Kind, Served
+from tests.connectors.harness import COUNT, LARGE, OWN, UNHEARD, Ground, Kind, Served
 
 SPEAKS = "tcp"
 KINDS = frozenset[Kind]({"some", "empty", "large"})
@@ -27,18 +27,18 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
     count = 0 if kind == "empty" else COUNT
     query = f"SELECT 'rec-0001' AS name, repeat('x', 1000) AS filler FROM generate_series(1, {LARGE // 1000})"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS conformance")
-        connection.execute("DROP TABLE IF EXISTS conformance.things")
-        connection.execute("CREATE TABLE conformance.things (name text, at timestamptz, more text)")
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {OWN}")
+        connection.execute(f"DROP TABLE IF EXISTS {OWN}.things")
+        connection.execute(f"CREATE TABLE {OWN}.things (name text, at timestamptz, more text)")
         connection.execute(
-            f"""INSERT INTO conformance.things SELECT 'rec-' || lpad(i::text, 4, '0'),
+            f"""INSERT INTO {OWN}.things SELECT 'rec-' || lpad(i::text, 4, '0'),
             timestamptz '2026-01-01 00:00Z' + (i / 3) * interval '1 hour', '{UNHEARD}' FROM generate_series(1, {count}) i"""
         )
     yield Served(
         lambda port: {
             "host": "127.0.0.1", "port": port, "database": at.path[1:], "username": at.username,
             "password": at.password, "tls": "disable", "overlap": 0,
-        } | ({"query": query} if kind == "large" else {"table": "conformance.things", "cursor": "at"}),
+        } | ({"query": query} if kind == "large" else {"table": f"{OWN}.things", "cursor": "at"}),
         at.port or 0,
         secret=at.password or "",
         **({"records": frozenset()} if kind == "empty" else {}),

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from tests.connectors.harness import COUNT, LARGE, RECORDS, SECRET, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, RECORDS, SECRET, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.connectors.web import Web
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
+PATIENCE = WEB
 SIZE = 3
 
 

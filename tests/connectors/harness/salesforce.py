@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.connectors.harness import COUNT, LARGE, RECORDS, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, RECORDS, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.servers.salesforce import Reply, Salesforce
 
 SPEAKS = "tcp"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5, "connectors.web._CONNECT": 0.3}
+PATIENCE = WEB
 SIZE = 4
 STAMP = "2026-01-{:02d}T00:00:00.000Z"
 
@@ -45,7 +45,7 @@ def serve(kind: Kind, ground: Ground) -> Iterator[Served]:
         org.trouble = trouble
         yield Served(
             lambda port: org.config(login=f"https://127.0.0.1:{port}", object="Thing__c", overlap=0),
-            org.server.server_address[1],
+            org.port,
             records=frozenset() if kind == "empty" else RECORDS,
             plain=lambda data: json.loads(data)["records"],  # a locator is made anew each time
             mend=lambda: sound.__setitem__(0, True),

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, Ground, Kind, Served, record
+from tests.connectors.harness import COUNT, LARGE, SECRET, UNHEARD, WEB, Ground, Kind, Served, record
 from tests.connectors.web import Web
 from tests.servers import taxii
 from tests.servers.process import once
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "lying", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
+PATIENCE = WEB
 SIZE = 4
 
 

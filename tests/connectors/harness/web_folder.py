@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from tests.connectors.harness import SECRET, Ground, Kind, Served
+from tests.connectors.harness import SECRET, WEB, Ground, Kind, Served
 from tests.connectors.harness.folder import files
 from tests.connectors.web import Web
 
 SPEAKS = "http"
 KINDS = frozenset[Kind]({"some", "empty", "broken", "large"})
-PATIENCE: dict[str, float] = {"connectors.web._READ": 0.5}
+PATIENCE = WEB
 
 
 @contextmanager
