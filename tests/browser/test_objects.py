@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.app.tenant.stix_loading import Item, bundle, malware
+from tests.app.tenant.stix.loading import Item, bundle, malware
 from tests.browser.conftest import enter
 from tests.browser.furnishing import Api
 from tests.browser.serving import Served, serving

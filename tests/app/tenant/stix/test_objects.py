@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.client import Client
-from app.tenant.desk import Desk
 from app.tenant.schemas.objects import RunChanges
 from app.tenant.schemas.runs import RunDetail
-from tests.app.tenant.stix_loading import (
+from tests.app.tenant.stix.loading import (
     Item,
     asked,
     bundle,
@@ -128,24 +127,6 @@ def test_nothing_in_a_whole_release_waits_for_what_is_in_it(attack: Loaded) -> N
 
 
 # ── what a source no longer has ──────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture
-def desk(place: Path) -> Iterator[Desk]:
-    desk = opened_at(place)
-    yield desk
-    closed(desk)
-
-
-@pytest.fixture
-def client(desk: Desk) -> Iterator[Client]:
-    with asked(desk) as client:
-        yield client
 
 
 def uses(number: int, source: str, target: str) -> Item:

@@ -4,49 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from stix2validator import ValidationOptions, validate_string
 
 from app.client import Client
-from app.tenant.desk import Desk
 from engine.observed import opened
-from tests.app.tenant.stix_loading import (
+from tests.app.tenant.stix.loading import (
     Item,
-    asked,
     bundle,
-    closed,
     exported,
     loaded,
     malware,
-    opened_at,
     watching,
 )
 
 AT = {"created": "2026-01-01T00:00:00.000Z", "modified": "2026-01-01T00:00:00.000Z"}
 GREEN = "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"
 RED = "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture
-def desk(place: Path) -> Iterator[Desk]:
-    desk = opened_at(place)
-    yield desk
-    closed(desk)
-
-
-@pytest.fixture
-def client(desk: Desk) -> Iterator[Client]:
-    with asked(desk) as client:
-        yield client
 
 
 def ref(kind: str, number: int) -> str:

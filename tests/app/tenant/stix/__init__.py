@@ -1,0 +1,1 @@
+"""STIX through the product, from a folder to an export and back."""
