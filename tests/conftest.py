@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from tests.servers import chromium, mariadb, misp, mongo, openbao, postgres, s3, taxii
-from tests.servers.process import Unavailable, once, stop_all
+from tests.servers.process import Running, Unavailable, once, stop_all
 from tests.servers.process import free_port as find_free_port
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ def missing(component: str, reason: str, *, required: bool = True) -> NoReturn:
     if required and os.environ.get("CI") == "true":
         pytest.fail(f"{component} is required in CI: {reason}", pytrace=False)
     pytest.skip(f"{component}: {reason}")
+
+
+def running(component: str, name: str, start: Callable[[Path], Running]) -> str:
+    """The URL of a real server, one for the whole run; the test is skipped where it cannot run here."""
+    try:
+        return once(Path(os.environ[RUN]), name, start)
+    except Unavailable as reason:
+        missing(component, str(reason))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -88,56 +96,37 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def postgres_url() -> str:
     """SQLAlchemy URL of a real, empty PostgreSQL, one for the whole run: use a schema of your own."""
-    try:
-        return once(Path(os.environ[RUN]), "postgres", postgres.start)
-    except Unavailable as reason:
-        missing("PostgreSQL", str(reason))
+    return running("PostgreSQL", "postgres", postgres.start)
 
 
 @pytest.fixture(scope="session")
 def mariadb_url() -> str:
     """URL of a real MariaDB with an empty database, one for the whole run."""
-    try:
-        return once(Path(os.environ[RUN]), "mariadb", mariadb.start)
-    except Unavailable as reason:
-        missing("MariaDB", str(reason))
+    return running("MariaDB", "mariadb", mariadb.start)
 
 
 @pytest.fixture(scope="session")
 def mongo_url() -> str:
     """URL of a real mongod, one for the whole run: use a database of your own."""
-    try:
-        return once(Path(os.environ[RUN]), "mongo", mongo.start)
-    except Unavailable as reason:
-        missing("MongoDB", str(reason))
+    return running("MongoDB", "mongo", mongo.start)
 
 
 @pytest.fixture(scope="session")
 def mongo_replica_url() -> str:
     """URL of a real mongod that is a replica set of one, one for the whole run: use a database of your own."""
-    try:
-        return once(Path(os.environ[RUN]), "mongo-replica", lambda folder: mongo.start(folder, replica=True))
-    except Unavailable as reason:
-        missing("MongoDB", str(reason))
+    return running("MongoDB", "mongo-replica", lambda folder: mongo.start(folder, replica=True))
 
 
 @pytest.fixture(scope="session")
 def s3_url() -> str:
     """Address of a real S3 server, one for the whole run: use a bucket of your own."""
-    try:
-        return once(Path(os.environ[RUN]), "s3", s3.start)
-    except Unavailable as reason:
-        missing("S3", str(reason))
+    return running("S3", "s3", s3.start)
 
 
 @pytest.fixture(scope="session")
 def vault() -> openbao.OpenBao:
     """A real OpenBao with a key/value engine, one for the whole run: use a tenant's name of your own."""
-    run = Path(os.environ[RUN])
-    try:
-        return openbao.opened(once(run, "openbao", openbao.start), run / "openbao")
-    except Unavailable as reason:
-        missing("OpenBao", str(reason))
+    return openbao.opened(running("OpenBao", "openbao", openbao.start), Path(os.environ[RUN]) / "openbao")
 
 
 @pytest.fixture(scope="session", params=["2.1", "2.0"])
@@ -145,22 +134,16 @@ def taxii_server(request: pytest.FixtureRequest, shared_data: Path) -> taxii.Tax
     """A real TAXII server of each version, with the first objects of an ATT&CK bundle, one for the whole run."""
     version = str(request.param)
     objects = taxii.objects_from(shared_data)
-    try:
-        url = once(
-            Path(os.environ[RUN]), f"taxii-{version}", lambda folder: taxii.start(folder, version, objects)
-        )
-    except Unavailable as reason:
-        missing(f"TAXII {version}", str(reason))
+    url = running(
+        f"TAXII {version}", f"taxii-{version}", lambda folder: taxii.start(folder, version, objects)
+    )
     return taxii.Taxii(url, version, objects)
 
 
 @pytest.fixture(scope="session")
 def misp_server() -> misp.Misp:
     """A real MISP server with a few events, one for the whole run: add events of your own, change none of its."""
-    try:
-        return misp.running(once(Path(os.environ[RUN]), "misp", misp.start))
-    except Unavailable as reason:
-        missing("MISP", str(reason))
+    return misp.running(running("MISP", "misp", misp.start))
 
 
 # One browser per module, not per worker: while Playwright runs, asyncio.run() fails in its thread.

@@ -35,6 +35,14 @@ def product() -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def reaching() -> Iterator[Served]:
+    """The product with ada in it, and with leave to ask servers on this machine."""
+    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
+        served.set_up()
+        yield served
+
+
 @pytest.fixture
 def complaints(page: Page) -> Iterator[list[str]]:
     """What the browser complains about. A broken security policy or a script's error fails the test."""

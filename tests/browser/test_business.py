@@ -10,16 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
 from tests.browser.patience import settle
-from tests.browser.serving import Served, serving
+from tests.browser.serving import Served
 from tests.servers.google_analytics import PROPERTY, Analytics
 from tests.servers.salesforce import APP, USER, Salesforce
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Served]:
-    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
-        served.set_up()
-        yield served
 
 
 @pytest.fixture
@@ -69,7 +62,7 @@ def tried_and_added(page: Page, name: str, seen: str) -> None:
     expect(page.get_by_text(seen).first).to_be_visible()
 
 
-def mapped_run_and_scheduled(page: Page, product: Served, model: str, rows: int) -> None:
+def mapped_run_and_scheduled(page: Page, reaching: Served, model: str, rows: int) -> None:
     settle(page)
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.get_by_text(f"target model {model}")).to_be_visible()
@@ -78,16 +71,16 @@ def mapped_run_and_scheduled(page: Page, product: Served, model: str, rows: int)
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("Finished, books balance")).to_be_visible(timeout=60_000)
     expect(page.get_by_label("Ledger")).to_contain_text(f"all {rows} rows")
-    page.goto(f"{product.url}/schedules")
+    page.goto(f"{reaching.url}/schedules")
     page.get_by_role("button", name="New schedule").click()
     expect(page.get_by_role("table", name="Next five times")).to_be_visible()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("button", name="Run now")).to_be_visible()
 
 
-def test_contacts_of_salesforce(product: Served, page: Page, complaints: list[str], org: Salesforce) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=any")
+def test_contacts_of_salesforce(reaching: Served, page: Page, complaints: list[str], org: Salesforce) -> None:
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=any")
     kind = page.get_by_role("link", name="Salesforce")
     # The tenant's worker starts with the first question it is asked.
     expect(kind).to_be_visible(timeout=60_000)
@@ -104,15 +97,15 @@ def test_contacts_of_salesforce(product: Served, page: Page, complaints: list[st
     page.get_by_role("button", name="Look what is there").click()
     expect(page.get_by_role("combobox", name="Fields")).to_be_enabled()
     tried_and_added(page, "Customers", "ana0@example.com")
-    mapped_run_and_scheduled(page, product, "contact", 120)
+    mapped_run_and_scheduled(page, reaching, "contact", 120)
 
 
 @pytest.mark.parametrize("viewport", [(1280, 1400)])
 def test_figures_of_google_analytics(
-    product: Served, page: Page, complaints: list[str], analytics: Analytics
+    reaching: Served, page: Page, complaints: list[str], analytics: Analytics
 ) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=google_analytics")
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=google_analytics")
     fill(page, Name="Web site", Property=PROPERTY)
     page.get_by_label("Service account's key", exact=True).fill(analytics.key())
     further(page, analytics.authority)
@@ -130,4 +123,4 @@ def test_figures_of_google_analytics(
     page.get_by_role("button", name="Take over into the form").click()
     expect(page.get_by_role("textbox", name="Dimensions", exact=True)).to_have_value("country\npagePath")
     tried_and_added(page, "Web site", "Germany")
-    mapped_run_and_scheduled(page, product, "web-metric", 87)
+    mapped_run_and_scheduled(page, reaching, "web-metric", 87)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -12,24 +11,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
-from tests.browser.serving import Served, serving
+from tests.browser.serving import Served
 from tests.connectors.web import Web
 from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
 
 
-@pytest.fixture(scope="module")
-def product() -> Iterator[Served]:
-    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
-        served.set_up()
-        yield served
-
-
 @pytest.mark.parametrize("taxii_server", ["2.1"], indirect=True)
 def test_a_taxii_server_is_tried_then_added_and_run(
-    product: Served, page: Page, complaints: list[str], taxii_server: Taxii
+    reaching: Served, page: Page, complaints: list[str], taxii_server: Taxii
 ) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=any")
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=any")
     page.get_by_role("link", name="TAXII server").click()
     page.get_by_role("textbox", name="Address", exact=True).fill(taxii_server.url)
     page.get_by_role("textbox", name="Username", exact=True).fill(ACCOUNT)
@@ -46,9 +38,9 @@ def test_a_taxii_server_is_tried_then_added_and_run(
     expect(page.get_by_text("x-mitre-matrix").first).to_be_visible()
 
 
-def test_a_feed_that_is_described_already_asks_for_its_key_only(product: Served, page: Page) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=feed:otx")
+def test_a_feed_that_is_described_already_asks_for_its_key_only(reaching: Served, page: Page) -> None:
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=feed:otx")
     expect(page.locator("input[type=password]")).to_be_visible()
     expect(page.get_by_role("textbox", name="Records", exact=True)).to_have_count(0)
     page.get_by_text("Further settings").click()
@@ -59,17 +51,17 @@ def test_a_feed_that_is_described_already_asks_for_its_key_only(product: Served,
 
 
 def test_where_the_records_stand_is_picked_in_an_answer_and_the_description_kept(
-    product: Served, page: Page, complaints: list[str]
+    reaching: Served, page: Page, complaints: list[str]
 ) -> None:
     records = [{"ioc": f"192.0.2.{n}", "seen": "2026-01-02"} for n in range(1, 6)]
     answer = {"meta": {"pages": [{"n": n} for n in range(9)]}, "data": {"items": records, "more": False}}
     with closing(Web()) as web:
         web.made["/api"] = lambda query: json.dumps(answer).encode()
-        enter(page, product)
-        page.goto(f"{product.url}/sources?new=rest")
+        enter(page, reaching)
+        page.goto(f"{reaching.url}/sources?new=rest")
         # Whoever asks first for the connectors waits until each has been loaded.
         expect(page.get_by_role("textbox", name="Address", exact=True)).to_be_visible(timeout=60_000)
-        page.get_by_role("textbox", name="Address", exact=True).fill(f"{web.address}/api")
+        page.get_by_role("textbox", name="Address", exact=True).fill(f"{web.url}/api")
         page.get_by_role("textbox", name="Name", exact=True).fill("Partner feed")
         page.get_by_role("button", name="Look at an answer").click()
         tree = page.get_by_role("tree", name="The answer")
@@ -88,7 +80,7 @@ def test_where_the_records_stand_is_picked_in_an_answer_and_the_description_kept
         expect(page.get_by_role("heading", name="Partner feed")).to_be_visible()
         expect(page.get_by_text("192.0.2.5").first).to_be_visible()
 
-    page.goto(f"{product.url}/sources?new=any")
+    page.goto(f"{reaching.url}/sources?new=any")
     page.get_by_role("link", name="Partner feed").click()
     expect(page.get_by_role("textbox", name="Records", exact=True)).to_have_value("data.items")
     page.get_by_role("button", name="Delete the template").click()

@@ -8,17 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
-from tests.browser.serving import Served, serving
+from tests.browser.serving import Served
 from tests.servers.keyed import Keyed
 
 OLD, NEW, WRONG = "key-of-spring-0001", "key-of-summer-0002", "key-of-nobody-0003"
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Served]:
-    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
-        served.set_up()
-        yield served
 
 
 @pytest.fixture
@@ -29,10 +22,10 @@ def server() -> Iterator[Keyed]:
 
 
 def test_a_credential_is_added_used_rotated_and_removed(
-    product: Served, page: Page, complaints: list[str], server: Keyed
+    reaching: Served, page: Page, complaints: list[str], server: Keyed
 ) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/settings?part=credentials")
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/settings?part=credentials")
     page.get_by_role("textbox", name="Name", exact=True).first.fill("Members' key")
     page.get_by_label("Value", exact=True).fill(OLD)
     page.get_by_role("textbox", name="Bound to").first.fill(server.host)
@@ -40,7 +33,7 @@ def test_a_credential_is_added_used_rotated_and_removed(
     expect(page.get_by_text("Sources can use it")).to_be_visible()
     expect(page.get_by_role("button", name="Test it")).to_be_visible()
 
-    page.goto(f"{product.url}/sources?new=url")
+    page.goto(f"{reaching.url}/sources?new=url")
     page.get_by_role("textbox", name="Name", exact=True).fill("Members")
     page.get_by_role("textbox", name="Address", exact=True).fill(server.url)
     page.get_by_role("textbox", name="Header", exact=True).fill("X-Key")
@@ -50,7 +43,7 @@ def test_a_credential_is_added_used_rotated_and_removed(
     expect(page.get_by_role("heading", name="Members")).to_be_visible()
     assert server.shown == [OLD]
 
-    page.goto(f"{product.url}/settings?part=credentials&credential=members-key")
+    page.goto(f"{reaching.url}/settings?part=credentials&credential=members-key")
     page.get_by_label("New value").fill(WRONG)
     page.get_by_role("button", name="Rotate", exact=True).click()
     expect(page.get_by_text("the old value stays")).to_be_visible()

@@ -13,14 +13,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.browser.conftest import enter
 from tests.browser.patience import settle
-from tests.browser.serving import Served, serving
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Served]:
-    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
-        served.set_up()
-        yield served
+from tests.browser.serving import Served
 
 
 @pytest.fixture
@@ -63,10 +56,10 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def test_a_table_is_chosen_and_its_records_are_published_into_another(
-    product: Served, page: Page, complaints: list[str], postgres_url: str, database: psycopg.Connection[Any]
+    reaching: Served, page: Page, complaints: list[str], postgres_url: str, database: psycopg.Connection[Any]
 ) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=postgres")
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=postgres")
     fill(page, postgres_url, Name="Partner")
     page.get_by_role("button", name="Look what is there").click()
     expect(page.get_by_role("heading", name="What is there")).to_be_visible()
@@ -82,7 +75,7 @@ def test_a_table_is_chosen_and_its_records_are_published_into_another(
     # What was not chosen was never read.
     expect(page.get_by_text("secret_notes")).to_have_count(0)
 
-    with product.http() as http:
+    with reaching.http() as http:
         base = "/api/v1/tenants/default"
         [suggested, *_] = http.post(
             f"{base}/suggest", json={"source": "partner", "target": "indicator"}
@@ -90,7 +83,7 @@ def test_a_table_is_chosen_and_its_records_are_published_into_another(
         body = {"name": "Partner", "source": "partner", "mappings": [suggested["mapping"]]}
         http.post(f"{base}/pipelines", json=body).raise_for_status()
         http.post(f"{base}/pipelines/partner/runs", json={"wait": 60}, timeout=90).raise_for_status()
-    page.goto(f"{product.url}/explorer?target=indicator")
+    page.goto(f"{reaching.url}/explorer?target=indicator")
     page.get_by_role("button", name="Export", exact=True).click()
     page.get_by_role("button", name="Publish to another system").click()
     expect(page.get_by_role("heading", name="Publish records")).to_be_visible()
@@ -103,5 +96,5 @@ def test_a_table_is_chosen_and_its_records_are_published_into_another(
     expect(page.get_by_text("0 records waiting", exact=True)).to_be_visible(timeout=60_000)
     found = database.execute("SELECT count(*), sum(confidence) FROM browsed.out").fetchall()
     assert found == [(20, 210)]
-    page.goto(f"{product.url}/schedules")
+    page.goto(f"{reaching.url}/schedules")
     expect(page.get_by_text("To the partner").first).to_be_visible()

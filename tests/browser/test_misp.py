@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
-from tests.browser.serving import Served, serving
+from tests.browser.serving import Served
 from tests.connectors.misp_instance import KEY, Instance
 
 GALAXY = {
@@ -19,13 +19,6 @@ GALAXY = {
         {"uuid": "e042a41b-5ecf-4f3a-8f1f-1b528c534772", "type": "mitre-attack-pattern", "value": "Token Theft - T1134"}
     ],
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def product() -> Iterator[Served]:
-    with serving(SPIRE_URL_ALLOW="127.0.0.1") as served:
-        served.set_up()
-        yield served
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +42,10 @@ def instance() -> Iterator[Instance]:
 
 
 def test_an_instance_is_tried_previewed_run_and_scheduled(
-    product: Served, page: Page, complaints: list[str], instance: Instance
+    reaching: Served, page: Page, complaints: list[str], instance: Instance
 ) -> None:
-    enter(page, product)
-    page.goto(f"{product.url}/sources?new=any")
+    enter(page, reaching)
+    page.goto(f"{reaching.url}/sources?new=any")
     offered = page.get_by_role("link", name="MISP instance")
     # The list needs every connector, and so every driver, for the first time.
     expect(offered).to_be_visible(timeout=60_000)
@@ -74,10 +67,10 @@ def test_an_instance_is_tried_previewed_run_and_scheduled(
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("Finished, books balance")).to_be_visible(timeout=45_000)
 
-    page.goto(f"{product.url}/schedules?schedule=new")
+    page.goto(f"{reaching.url}/schedules?schedule=new")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("button", name="Run now").click()
     history = page.get_by_role("table", name="History", exact=True)
     expect(history).to_contain_text("finished", timeout=45_000)
-    page.goto(f"{product.url}/explorer?target=attack-pattern")
+    page.goto(f"{reaching.url}/explorer?target=attack-pattern")
     expect(page.get_by_role("table", name="Records")).to_contain_text(re.compile("Token Theft"))
