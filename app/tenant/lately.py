@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -25,12 +26,15 @@ ALIKE = re.compile(
     r"/(records(/.+)?|lineage/.+|standing(/counts)?|pipelines(/[^/]+)?|targets(/[^/]+)?|rejects(/causes)?|waiting"
     r"|runs/\d+/(changes|undo)|steps|operators|kinds|vocabularies|connectors)"
 )
-# Seconds an answer may be behind a load: a moment, or what it took times so much; and how old it gets at most,
-# for what it says of times.
-MOMENT, TIMES, BEHIND = 1.0, 4.0, 5.0
+# Seconds an answer may be behind a load under way: from the first it is worked out anew while it is still given,
+# after the second it is not given any more. And how old it gets at most, for what it says of times.
+MOMENT, BEHIND = 1.0, 5.0
 OLDEST = 10.0
 MOST = 16 << 20
 LARGEST = 1 << 20
+
+
+Asked = tuple[str, bytes]
 
 
 @dataclass
@@ -40,19 +44,21 @@ class _Answer:
     acts: int
     batches: int
     began: float
-    took: float = 0
     messages: list[Message] = field(default_factory=list)
     size: int = 0
 
 
 class Lately:
-    """ASGI: gives the answer of a moment ago where it still stands; who asks meanwhile waits for the first."""
+    """ASGI: gives the answer of a moment ago where it still stands; who asks meanwhile waits for the first.
+
+    An answer is held whole until it is known; those of these paths are small.
+    """
 
     def __init__(self, app: ASGIApp, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._clock = clock
-        self._kept: OrderedDict[tuple[str, bytes], _Answer] = OrderedDict()
-        self._coming: dict[tuple[str, bytes, int], asyncio.Event] = {}
+        self._kept: OrderedDict[Asked, _Answer] = OrderedDict()
+        self._coming: dict[tuple[Asked, int], asyncio.Task[_Answer]] = {}
         self._size = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,48 +71,53 @@ class Lately:
             await self._app(scope, receive, send)
             return
         asked = (scope["path"], scope["query_string"])
-        while True:
-            kept = self._kept.get(asked)
-            if kept is not None and self._stands(kept, desk):
-                self._kept.move_to_end(asked)
-                for message in kept.messages:
-                    await send(message)
-                return
-            coming = self._coming.get((*asked, desk.store.acts))
-            if coming is None:
-                await self._work(asked, desk, scope, receive, send)
-                return
-            await coming.wait()
-
-    def _stands(self, kept: _Answer, desk: Desk) -> bool:
-        if kept.acts != desk.store.acts:
-            return False
-        age = self._clock() - kept.began
-        behind = min(max(MOMENT, TIMES * kept.took), BEHIND)
-        return age < (OLDEST if kept.batches == desk.store.batches else behind)
-
-    async def _work(
-        self, asked: tuple[str, bytes], desk: Desk, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        made = _Answer(desk.store.acts, desk.store.batches, self._clock())
-        self._coming[*asked, made.acts] = done = asyncio.Event()
-
-        async def noting(message: Message) -> None:
-            made.size += len(message.get("body", b"")) or 1
-            if made.size <= LARGEST:
-                made.messages.append(message)
+        kept = self._kept.get(asked)
+        age = self._age(kept, desk) if kept is not None else inf
+        if kept is None or age > BEHIND:
+            kept = await asyncio.shield(self._asked(asked, desk, scope))
+        else:
+            self._kept.move_to_end(asked)
+            if age > MOMENT:
+                self._asked(asked, desk, scope)
+        for message in kept.messages:
             await send(message)
 
-        try:
-            await self._app(scope, receive, noting)
-            made.took = self._clock() - made.began
-            if made.messages and made.messages[0].get("status") == 200 and made.size <= LARGEST:
-                self._keep(asked, made)
-        finally:
-            del self._coming[*asked, made.acts]
-            done.set()
+    def _age(self, kept: _Answer, desk: Desk) -> float:
+        """Seconds an answer is behind: none while nothing has changed, endless where something was done."""
+        age = self._clock() - kept.began
+        if kept.acts != desk.store.acts or age > OLDEST:
+            return inf
+        return 0 if kept.batches == desk.store.batches else age
 
-    def _keep(self, asked: tuple[str, bytes], made: _Answer) -> None:
+    def _asked(self, asked: Asked, desk: Desk, scope: Scope) -> asyncio.Task[_Answer]:
+        """The answer that is being worked out as of the last act; begun where it is not."""
+        key = (asked, desk.store.acts)
+        if key not in self._coming:
+            made = _Answer(desk.store.acts, desk.store.batches, self._clock())
+            task = self._coming[key] = asyncio.create_task(self._work(asked, made, dict(scope)))
+            task.add_done_callback(lambda ended: self._came(key, ended))
+        return self._coming[key]
+
+    def _came(self, key: tuple[Asked, int], ended: asyncio.Task[_Answer]) -> None:
+        del self._coming[key]
+        # Whoever waits is told of an error; where nobody does, the next who asks will be.
+        if not ended.cancelled():
+            ended.exception()
+
+    async def _work(self, asked: Asked, made: _Answer, scope: Scope) -> _Answer:
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def note(message: Message) -> None:
+            made.messages.append(message)
+            made.size += len(message.get("body", b"")) + 1
+
+        await self._app(scope, receive, note)
+        if made.messages[0].get("status") == 200 and made.size <= LARGEST:
+            self._keep(asked, made)
+        return made
+
+    def _keep(self, asked: Asked, made: _Answer) -> None:
         before = self._kept.pop(asked, None)
         self._size += made.size - (before.size if before else 0)
         self._kept[asked] = made
