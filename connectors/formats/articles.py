@@ -27,14 +27,16 @@ from connectors.formats.markup import main_text, plain
 from connectors.formats.mentions import mentions
 from engine.model import Shape
 from engine.ports import Chunk, Fault
+from engine.types import KINDS, evaluate
 
 CHUNK_BYTES = 1 << 24
 FEED_BYTES = 1 << 26
 LONGEST = OBJECT_BYTES - 4096
+TOO_MUCH = "more than one record holds"
 _HEAD = 4096
 _BEGINS = re.compile(r"<(?:\w+:)?(rss|feed|rdf)\b", re.IGNORECASE)
 _OFFERED = (
-    "guid", "title", "link", "published", "updated", "author", "categories", "summary", "text", "mentions", "feed", "same_as",
+    "guid", "title", "link", "published", "updated", "author", "categories", "summary", "text", "mentions", "unclear", "feed", "same_as",
 )  # fmt: skip
 _OF_PAGES = ("page", "page_text", "page_problem")
 # What feedparser also notes of feeds that it read whole.
@@ -102,7 +104,7 @@ class Articles:
         for number, row in _rows(parsed, told):
             text = orjson.dumps(row)
             if len(text) > LONGEST and "page_text" in row:
-                text = orjson.dumps(_without_page(row))
+                text = orjson.dumps(next(_mentioning([{**row, "page_text": None, "page_problem": TOO_MUCH}])))
             if len(text) > LONGEST:
                 faults.append(Fault(number, text[:KEPT_OF_A_FAULT], f"longer than {OBJECT_BYTES:,} bytes"))
             else:
@@ -147,18 +149,20 @@ def _digest(entry: Any) -> bytes:
 def _rows(parsed: Any, told: Followed) -> Iterator[tuple[int, Row]]:
     """The entries that are told, by number, each with its page and what it mentions."""
     rows = [_row(entry, parsed) for entry in parsed["entries"]]
-    twins = _twins(rows)
     pages = {number: page for page in told.pages for number in page.entries}
     wanted = range(1, len(rows) + 1) if told.entries is None else sorted({*told.entries})
-    for number in wanted:
-        if 1 <= number <= len(rows):
-            row = {
-                **rows[number - 1],
-                "same_as": twins.get(number - 1),
-                "page_problem": told.missed.get(number),
-                **(_of_page(pages[number]) if number in pages else {}),
-            }
-            yield number, _mentioning(row)
+    twins = _twins(rows, {number - 1 for number in wanted})
+    numbers = [number for number in wanted if 1 <= number <= len(rows)]
+    told_rows = [
+        {
+            **rows[number - 1],
+            "same_as": twins.get(number - 1),
+            "page_problem": told.missed.get(number),
+            **(_of_page(pages[number]) if number in pages else {}),
+        }
+        for number in numbers
+    ]
+    yield from zip(numbers, _mentioning(told_rows), strict=True)
 
 
 def _of_page(page: Page) -> Row:
@@ -166,25 +170,33 @@ def _of_page(page: Page) -> Row:
     return {"page": page.url, "page_text": read.text, "page_problem": read.problem}
 
 
-def _without_page(row: Row) -> Row:
-    return _mentioning({**row, "page_text": None, "page_problem": "more than one record holds"})
+def _mentioning(rows: list[Row]) -> Iterator[Row]:
+    """The rows with what their texts mention, and without what they lack.
+
+    What no kind of indicator takes (a version number, an address that is cut off) stands apart, so that it can't
+    reject the others of its row.
+    """
+    found = []
+    for row in rows:
+        texts = [row.get("title"), row.get("text") or row.get("summary"), row.get("page_text")]
+        found.append(mentions("\n".join(text or "" for text in texts)))
+    values = list({each.value for row in found for each in row})
+    forms = dict(zip(values, evaluate(KINDS["indicator"].canonical, values), strict=True))
+    for row, named in zip(rows, found, strict=True):
+        clear = [vars(each) for each in named if forms[each.value] is not None]
+        unclear = [vars(each) for each in named if forms[each.value] is None]
+        row = {**row, "mentions": clear, "unclear": unclear}
+        yield {name: value for name, value in row.items() if value not in (None, "", [])}
 
 
-def _mentioning(row: Row) -> Row:
-    """The row with what its texts mention, and without what it lacks."""
-    texts = [row.get("title"), row.get("text") or row.get("summary"), row.get("page_text")]
-    row = {**row, "mentions": [vars(each) for each in mentions("\n".join(text or "" for text in texts))]}
-    return {name: value for name, value in row.items() if value not in (None, "", [])}
-
-
-def _twins(rows: Sequence[Row]) -> dict[int, str]:
+def _twins(rows: Sequence[Row], told: set[int]) -> dict[int, str]:
     """For entries that say what an older one of another guid says, title and text, that one's guid.
 
-    Older is what was published before; where nothing tells, what stands further down.
+    Older is what was published before; where no date tells, what was read before, then what stands further down.
     """
     first: dict[tuple[str, str], str] = {}
     found = {}
-    for at in sorted(range(len(rows)), key=lambda at: (rows[at]["published"] or "", -at)):
+    for at in sorted(range(len(rows)), key=lambda at: (rows[at]["published"] or "", at in told, -at)):
         row = rows[at]
         if not row["text"] or not row["guid"]:
             continue

@@ -54,10 +54,12 @@ class Site(Loopback):
         self.asked.clear()
         return found
 
-    def put(self, guid: str, text: str = "Short.", link: str = "", page: str | None = None) -> None:
+    def put(
+        self, guid: str, text: str = "Short.", *, title: str = "", link: str = "", page: str | None = None
+    ) -> None:
         """An entry, new or changed, and its page."""
         self.items[guid] = (
-            f"<item><guid isPermaLink='false'>{guid}</guid><title>Entry {guid}</title>"
+            f"<item><guid isPermaLink='false'>{guid}</guid><title>{title or f'Entry {guid}'}</title>"
             f"<link>{escape(link or f'/{guid}')}</link><description>{escape(text)}</description></item>"
         )
         if page is not None:
@@ -127,6 +129,14 @@ def test_an_entry_comes_with_the_text_of_its_page_and_what_that_mentions_in_its_
         "Entry one Seen at 203.0.113[.]7. It calls evil[.]example[.]com by night."
     )
     assert "page_problem" not in row
+
+
+def test_what_looks_like_an_indicator_and_is_none_stands_apart(site: Site) -> None:
+    site.put("one", page=page("Version 1.2.3.400 and evil[.]4 of http://..., from 192.0.2[.]1."))
+    [row], _ = taken(site.source())
+    assert [each["value"] for each in row["mentions"]] == ["192.0.2[.]1"]
+    assert [each["value"] for each in row["unclear"]] == ["1.2.3.400", "evil[.]4", "http://"]
+    assert row["unclear"][0]["context"].endswith("from 192.0.2[.]1.")
 
 
 def test_nothing_is_followed_unless_that_was_asked_for(site: Site) -> None:
