@@ -62,7 +62,8 @@ def launch(
 ) -> int:
     """Start a server in the background and return its pid once `ready` no longer raises.
 
-    `root` keeps root where we have it: for a server in our own environment, which nobody else may read. Its output goes to `log` in its folder, whose end is in the error where it dies or stays silent.
+    `root` keeps root where we have it: for a server in our own environment, which nobody else may read. Its output
+    goes to `log` in its folder, whose end is in the error where it dies or stays silent.
     """
     log = folder / "log"
     with log.open("wb") as out:
@@ -114,7 +115,9 @@ def stop_all(run: Path, seconds: float = 10) -> None:
     """Stop every server that `once` started in this test run and remove their folders."""
     pids = [json.loads(record.read_text())["pid"] for record in run.glob("*.json")]
     for pid in pids:
+        # PostgreSQL waits for nobody at the first, and MariaDB heeds the second alone.
         _signal(pid, signal.SIGINT)
+        _signal(pid, signal.SIGTERM)
     deadline = time.monotonic() + seconds
     while any(map(_alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)

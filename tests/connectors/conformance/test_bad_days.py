@@ -28,6 +28,15 @@ def _goes_on(reading: Reading, came: list[tuple[set[str], Cursor | None]]) -> No
     assert before | reading.records(came[-1][1] if came else None) >= reading.served.records
 
 
+def _loses_nothing(reading: Reading, came: list[tuple[set[str], Cursor | None]], error: object) -> None:
+    """All has come, or the run has ended to be tried again and the next one goes on."""
+    if error is None:
+        assert {id for ids, _ in came for id in ids} >= reading.served.records
+    else:
+        assert isinstance(error, Retry)
+    _goes_on(reading, came)
+
+
 @every("tcp", "http")
 @pytest.mark.parametrize("begun", [False, True], ids=["at once", "half way"])
 def test_a_server_that_falls_silent_ends_the_run_and_the_next_one_goes_on(
@@ -38,11 +47,9 @@ def test_a_server_that_falls_silent_ends_the_run_and_the_next_one_goes_on(
         reading.proxy.ailing = 1000
         with impatient():
             came, error = reading.as_far_as_it_goes()
-        if begun and error is None:  # a driver may ask again on another connection, where less is said
-            assert {id for ids, _ in came for id in ids} >= reading.served.records
-        else:
-            assert isinstance(error, Retry)
-        _goes_on(reading, came)
+        # Once it has begun, a driver may ask again on another connection, where less is said.
+        assert begun or error is not None
+        _loses_nothing(reading, came, error)
 
 
 @every("tcp", "http")
@@ -55,11 +62,7 @@ def test_a_connection_that_breaks_off_loses_nothing(
         reading.proxy.ailing = times
         with impatient():
             came, error = reading.as_far_as_it_goes()
-        if error is None:
-            assert {id for ids, _ in came for id in ids} >= reading.served.records
-        else:
-            assert isinstance(error, Retry)
-        _goes_on(reading, came)
+        _loses_nothing(reading, came, error)
 
 
 @every("tcp", "http")
@@ -84,8 +87,4 @@ def test_a_server_that_asks_us_to_wait_is_waited_for(
             reading.proxy.ailing = 1
             with impatient():
                 came, error = reading.as_far_as_it_goes()
-            if error is None:
-                assert {id for ids, _ in came for id in ids} >= reading.served.records
-            else:
-                assert isinstance(error, Retry)
-            _goes_on(reading, came)
+            _loses_nothing(reading, came, error)
