@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from connectors.url import Config
 
 FEED_BYTES = 16 << 20
-PAYLOAD_PAGES = 10
+PAYLOAD_PAGES = 5
 PAYLOAD_BYTES = 8 << 20
 # How often a page that does not come is asked for, each time in another run.
 TRIES = 3

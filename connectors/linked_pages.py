@@ -18,7 +18,7 @@ from connectors.addresses import NoSuchHost, NotAllowed, Resolve
 from connectors.credential_hosts import place, written
 from connectors.formats.followed import Page
 from connectors.formats.markup import PACKINGS, PAGE_BYTES
-from connectors.web import TooMuch, TooSlow, Turned, Unreachable, Web, origin, port_of, web_address
+from connectors.web import TooMuch, Turned, Unreachable, Web, origin, port_of, web_address
 from engine.errors import SpireError, Stop
 
 PAGE_SECONDS = 30.0
@@ -36,8 +36,7 @@ class Elsewhere(Stop):
 
 # Why a page did not come, and whether it may at the next run.
 _REASONS: tuple[tuple[type[SpireError], str, bool], ...] = (
-    (Unreachable, "there was no answer, or it broke off", True),
-    (TooSlow, f"it took longer than {PAGE_SECONDS:g} seconds", True),
+    (Unreachable, "there was no answer in time, or it broke off", True),
     (NoSuchHost, "its host is not known", True),
     (TooMuch, f"larger than {PAGE_BYTES >> 20} MiB", False),
     (NotAllowed, "it is inside a private network", False),
@@ -129,11 +128,8 @@ class Asking:
 
     def _fetched(self, url: str, entries: Sequence[int]) -> Page | Missed:
         ours = origin(url) == origin(self.web.home)
-        web = (
-            replace(self.web, resolver=self._resolver)
-            if ours
-            else Web(url, self.web.reach, resolver=self._resolver)
-        )
+        asked = self.web if ours else Web(url, self.web.reach)
+        web = replace(asked, resolver=self._resolver, within=PAGE_SECONDS)
         with web.answer(url, {"accept": "text/html, application/xhtml+xml, text/plain;q=0.9"}) as response:
             status, headers = response.status_code, response.headers
             if status in (429, 503):
@@ -153,14 +149,12 @@ class Asking:
 
 
 def _body(response: httpx.Response) -> bytes:
-    """The answer as it comes, within the limits of a page: a server may send it byte by byte, or for ever."""
-    held, deadline = bytearray(), time.monotonic() + PAGE_SECONDS
+    """The answer as it comes, up to what a page may hold."""
+    held = bytearray()
     for piece in response.iter_raw():
         held += piece
         if len(held) > PAGE_BYTES:
             raise TooMuch
-        if time.monotonic() > deadline:
-            raise TooSlow
     return bytes(held)
 
 

@@ -21,6 +21,7 @@ import httpcore
 import httpx
 
 from connectors.addresses import Resolve, checked, resolve
+from connectors.hurried import Hurried
 from connectors.pieces import stream_of
 from connectors.registry import Reach
 from connectors.unwritten import unwritten
@@ -57,7 +58,8 @@ class TooSlow(Retry):
 class Web:
     """How one source's server is asked: `headers` and `auth` go to the origin of `home` only.
 
-    `context` is the TLS context; None means the system's trust. `resolver` finds addresses.
+    `context` is the TLS context; None means the system's trust. `resolver` finds addresses. `within` so many
+    seconds an answer must have been given to its end, where that is said.
     """
 
     home: str
@@ -66,6 +68,7 @@ class Web:
     auth: httpx.Auth | None = None
     context: ssl.SSLContext | None = None
     resolver: Resolve = resolve
+    within: float | None = None
 
     @contextmanager
     def answer(
@@ -94,7 +97,7 @@ class Web:
             try:
                 with (
                     httpx.Client(
-                        transport=_transport(addresses, context),
+                        transport=_transport(addresses, context, self.within),
                         timeout=httpx.Timeout(_READ, connect=_CONNECT),
                     ) as client,
                     client.stream(
@@ -309,11 +312,15 @@ class _Pinned(httpcore.NetworkBackend):
         return self.inner.connect_tcp(self.addresses[-1], port, timeout, local_address)
 
 
-def _transport(addresses: list[str], context: ssl.SSLContext | None) -> httpx.HTTPTransport:
+def _transport(
+    addresses: list[str], context: ssl.SSLContext | None, within: float | None
+) -> httpx.HTTPTransport:
     trusted = context or _trusted()
+    pinned = _Pinned(addresses)
+    backend = pinned if within is None else Hurried(pinned, within)
     transport = httpx.HTTPTransport(verify=trusted, trust_env=False)
     # httpx has no setting for the backend; without it the name would be resolved a second time, unchecked.
-    transport._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=_Pinned(addresses))
+    transport._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=backend)
     return transport
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -292,7 +295,11 @@ NOT_HAD: list[tuple[str, Reply, str]] = [
     ("picture", (200, {"content-type": "image/png"}, b"\x89PNG"), "image/png is no page of text"),
     ("large", (200, HTML, b"x" * (PAGE_BYTES + 1)), "larger than 4 MiB"),
     ("odd", (200, {**HTML, "content-encoding": "br"}, b"?"), "it is packed as br"),
-    ("cut", (200, {**HTML, "content-length": "900"}, b"<p>Half"), "there was no answer, or it broke off"),
+    (
+        "cut",
+        (200, {**HTML, "content-length": "900"}, b"<p>Half"),
+        "there was no answer in time, or it broke off",
+    ),
     ("empty", (200, HTML, b"<script>only()</script>"), "there is no text in it"),
     (
         "bomb",
@@ -367,8 +374,31 @@ def test_a_host_that_does_not_answer_is_left_alone_until_the_next_run(
     site.put("near", page=page("Near."))
     rows, _ = taken(site.source(follow_hosts=[f"127.0.0.1:{there}"]))
     told = [row.get("page_problem") for row in sorted(rows, key=lambda row: row["guid"])]
-    asked = ["status 429"] if how == "asks to wait" else ["there was no answer, or it broke off"] * 2
+    asked = ["status 429"] if how == "asks to wait" else ["there was no answer in time, or it broke off"] * 2
     assert told == [*asked, *["left for the next run"] * (4 - len(asked)), None]
+
+
+def test_a_server_that_says_a_byte_now_and_then_is_not_listened_to_for_ever(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.linked_pages.PAGE_SECONDS", 0.3)
+    over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        while not over.is_set():
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        there = f"127.0.0.1:{listening.getsockname()[1]}"
+        threading.Thread(target=drip, args=(listening,), daemon=True).start()
+        site.put("one", link=f"http://{there}/")
+        [row], _ = taken(site.source(follow_hosts=[there]))
+        over.set()
+    assert row["page_problem"] == "there was no answer in time, or it broke off"
 
 
 # ── the feed ─────────────────────────────────────────────────────────────────────────────────────────
