@@ -178,7 +178,7 @@ def findings(cursor: DuckDBPyConnection, run: int) -> list[dict[str, Any]]:
 
 def tell(store: Store, run: int, told: str, now: datetime) -> None:
     """Write a line into a run's log."""
-    with store.transaction() as cursor:
+    with store.transaction(batch=True) as cursor:
         cursor.execute("INSERT INTO store.spire.events VALUES (?, ?, ?)", [run, now, told])
 
 
@@ -227,7 +227,7 @@ def resume(cursor: DuckDBPyConnection, run: int) -> Resume:
 
 def add_segment(store: Store, run: int, number: int, segment: Segment, after: Cursor | None) -> None:
     """Note which sealed payload is segment `number` of a run, and the source's cursor after it."""
-    with store.transaction() as cursor:
+    with store.transaction(batch=True) as cursor:
         cursor.execute("DELETE FROM store.spire.segments WHERE run = ? AND number = ?", [run, number])
         cursor.execute(
             "INSERT INTO store.spire.segments VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -273,7 +273,7 @@ def moves_cursor(cursor: DuckDBPyConnection, run: int) -> bool:
 
 def keep_cursor(store: Store, pipeline: str, reached: Cursor, run: int, now: datetime) -> None:
     """Keep the cursor after a payload that held no rows, and so committed no batch."""
-    with store.transaction() as cursor:
+    with store.transaction(batch=True) as cursor:
         cursor.execute(
             "INSERT INTO store.spire.cursors VALUES (?, ?, ?, ?)", [pipeline, json.dumps(reached), run, now]
         )

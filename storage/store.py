@@ -39,7 +39,7 @@ class Store:
     statement can reach outside the tenant's folder or change the configuration. `threads` is 1: rows
     keep their order, and parallel work is by cursor, which measured faster than DuckDB's own threads.
 
-    `batches` counts the batches committed by runs since it was opened, `acts` all other changes.
+    `batches` counts what runs under way have committed since it was opened, `acts` all other changes.
     """
 
     def __init__(self, connection: DuckDBPyConnection, folder: Path) -> None:
@@ -114,7 +114,7 @@ class Store:
     def transaction(self, *, batch: bool = False) -> Iterator[DuckDBPyConnection]:
         """A cursor inside a transaction: committed at the end, rolled back on any error, one at a time.
 
-        With `batch` it is counted as a run's batch, not as an act.
+        With `batch` it is counted as a run's, which has not ended yet, and not as an act.
         """
         with self._writing:
             cursor = self.cursor()

@@ -111,7 +111,7 @@ class Drifting:
             return ()
         findings = self.findings()
         at = self.desk.now()
-        with self.desk.store.transaction() as cursor:
+        with self.desk.store.transaction(batch=True) as cursor:
             if not findings:
                 kept.settle(cursor, self.pipeline.id, "superseded", "", at)
                 if set(self.payloads) <= set(self.known.payloads) and self.known.runs:

@@ -248,7 +248,7 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         books.close()
         # Also of a run that failed: that its source has changed may be why.
         differing = drifting.conclude(number)
-    with desk.store.transaction() as cursor:
+    with desk.store.transaction(batch=True) as cursor:
         quarantine.fold(cursor, loading.id, number)
         unsure = ""
         if books.whole:
