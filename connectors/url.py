@@ -19,7 +19,9 @@ from engine.ports import Cursor, Payload, Stage
 
 
 @connector(
-    "url", title="Web address", summary="A file at an http or https address, fetched when it has changed"
+    "url",
+    title="Web address",
+    summary="A file or a feed at an http or https address, fetched when it has changed",
 )
 class Config(BaseModel):
     """What to fetch and how much of it."""
@@ -34,9 +36,11 @@ class Config(BaseModel):
     follow: bool = Field(
         title="Follow the entries of a feed",
         default=False,
-        description="Of RSS or Atom: fetch the page that each new entry links to as well, and read its text.",
+        description="Of RSS or Atom: fetch the page that each new entry links to as well, and read its text; from the "
+        "feed's own host, and from others named under further settings.",
     )
     follow_hosts: list[str] = Field(
+        json_schema_extra={"further": True},
         title="Hosts to follow",
         default=[],
         max_length=100,

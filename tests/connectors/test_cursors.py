@@ -27,6 +27,11 @@ KINDS: list[tuple[str, dict[str, object], Cursor, str]] = [
     ("folder", {}, {"files": {"old.csv": [3, 1, "aa"], "new.csv": [3, 9, "bb"]}}, "2 files read, the newest new.csv."),
     ("url", {}, {"etag": '"abc"', "modified": "Tue, 03 Mar 2026 08:00:00 GMT"},
      'The file as it was on Tue, 03 Mar 2026 08:00:00 GMT; the file the server calls "abc".'),
+    ("url", {"url": "https://blog.example/feed", "follow": True},
+     {"known": MARKS, "waiting": {"0": MARKS, "1": MARKS}},
+     "3 entries read, each as it was then; 6 pages still to be fetched."),
+    ("url", {"url": "https://blog.example/feed", "follow": True}, {"known": MARKS, "etag": "abc", "asked": "1f"},
+     "3 entries read, each as it was then; the file the server calls abc."),
     ("misp_feed", {}, {"known": MARKS}, "3 events read, each as it was then."),
     ("paste", {}, {"sha256": "0123456789abcdef"}, "The text whose SHA-256 begins with 0123456789ab."),
     ("sftp", {}, {"known": MARKS, "files": 3, "last": "in/c.csv"},
@@ -64,6 +69,9 @@ def test_a_cursor_is_told_in_words_and_is_one_its_source_could_have_given(
         ("rest", {}, {"since": "2026-01-01"}, [{"since": 5}], "another type"),
         ("rest", {}, {"from": 5}, [{"since": 5}], "it lacks since"),
         ("url", {}, {"etag": "a", "more": 1}, [{"etag": "b"}], "does not give more"),
+        ("url", {}, {"known": "???"}, [], "known is no list of marks"),
+        ("url", {}, {"known": MARKS, "waiting": {"0": 5}}, [], "0 is no list of marks"),
+        ("url", {}, {"known": MARKS, "waiting": [MARKS]}, [], "how often each was asked for"),
     ],
 )
 def test_a_cursor_a_source_could_not_have_given_is_doubted(
