@@ -100,7 +100,7 @@ class Sources(Wire):
         return self.get("/standing/counts", Counts)
 
     def connectors(self) -> list[ConnectorView]:
-        return self.get("/connectors", list[ConnectorView])
+        return self.catalogue("/connectors", list[ConnectorView])
 
     def feeds(self) -> list[FeedView]:
         return self.get("/feeds", list[FeedView])
@@ -113,20 +113,20 @@ class Sources(Wire):
         self.request("DELETE", f"/feeds/{id}")
 
     def samples(self) -> list[SampleView]:
-        return self.get("/samples", list[SampleView])
+        return self.catalogue("/samples", list[SampleView])
 
     def steps(self) -> list[StepView]:
-        return self.get("/steps", list[StepView])
+        return self.catalogue("/steps", list[StepView])
 
     def operators(self) -> list[OperatorView]:
         """The kinds of rule, as sentences."""
-        return self.get("/operators", list[OperatorView])
+        return self.catalogue("/operators", list[OperatorView])
 
     def kinds(self) -> list[KindView]:
-        return self.get("/kinds", list[KindView])
+        return self.catalogue("/kinds", list[KindView])
 
     def vocabularies(self) -> list[VocabularyView]:
-        return self.get("/vocabularies", list[VocabularyView])
+        return self.catalogue("/vocabularies", list[VocabularyView])
 
     def targets(self) -> list[TargetView]:
         return self.get("/targets", list[TargetView])

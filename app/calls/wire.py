@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from app.wire import AnswerT, NoAnswer, checked, clean, given, plain, read
+
+Item = TypeVar("Item")
+_offered: dict[tuple[str, str], list[Any]] = {}
 
 
 class Wire:
@@ -34,6 +37,13 @@ class Wire:
     def get(self, path: str, as_: type[AnswerT], **params: Any) -> AnswerT:
         """GET, read as a model."""
         return read(self.request("GET", path, params=params), as_)
+
+    def catalogue(self, path: str, as_: type[list[Item]]) -> list[Item]:
+        """GET what a server's version offers everybody: it stays as it is, so it is asked for once."""
+        asked = (str(self._http.base_url), path)
+        if asked not in _offered:
+            _offered[asked] = self.get(path, as_)
+        return list(_offered[asked])
 
     def post(self, path: str, as_: type[AnswerT], body: Any = None, **params: Any) -> AnswerT:
         """POST a JSON body, read as a model."""
