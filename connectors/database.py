@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, BinaryIO, Generic, Literal, Protocol, TypeVar
+from typing import Annotated, BinaryIO, Generic, Literal, Protocol, TypeVar
 
 import sqlglot
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -23,6 +23,8 @@ from engine.ports import Cursor, Payload, Stage
 CSV = "text/csv"
 # Rows to a payload: what one cursor stands for.
 ROWS = 500_000
+# Tables or collections that are listed to choose from.
+PLACES = 1_000
 
 
 class Unreachable(Retry):
@@ -273,13 +275,3 @@ def no_tls(config: Server) -> Turned:
         f"{config.place}: TLS could not be agreed on.",
         action="Set TLS to disable if the network is trusted.",
     )
-
-
-# ── what there is to read ────────────────────────────────────────────────────────────────────────────
-
-PLACES = 1_000
-
-
-def reached(given: Mapping[str, Any], server: type[ConfigT]) -> ConfigT:
-    """The part of a configuration that says how to get there, where what to read isn't chosen yet."""
-    return server.model_validate({name: given[name] for name in server.model_fields if name in given})

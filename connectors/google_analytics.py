@@ -17,7 +17,7 @@ import orjson
 from pydantic import Field, field_validator
 
 from connectors.google_analytics_property import Property, SigningIn, quota_words
-from connectors.registry import Reach, connector
+from connectors.registry import Reach, connector, reached
 from connectors.signing import BrokenAnswer
 from connectors.stages import failed, named
 from engine.errors import Retry, SpireError
@@ -152,8 +152,7 @@ def cursor_doubt(config: Config, cursor: Cursor) -> str:
 
 def browse(given: Mapping[str, Any], reach: Reach) -> list[Place]:
     """The dimensions and the metrics of the property, the customer's own among them."""
-    known = SigningIn.model_validate({name: given[name] for name in SigningIn.model_fields if name in given})
-    offered = _offered(Property(known, reach))
+    offered = _offered(Property(reached(given, SigningIn), reach))
     return [
         Place(kind, kind, None, tuple(Held(name, words, name == DATE) for name, words in names.items()))
         for kind, names in offered.items()

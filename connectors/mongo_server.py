@@ -16,7 +16,7 @@ from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
 from connectors.database import NotReadable, Turned, Unreachable
-from connectors.registry import Reach
+from connectors.registry import Reach, reached
 from connectors.unwritten import unwritten
 from engine.errors import SpireError, Stop
 from engine.ports import Held, Place
@@ -100,7 +100,7 @@ def secured(found: Database[Document], config: Server) -> str:
 
 def browse(given: Mapping[str, Any], reach: Reach, resolver: Resolve = resolve) -> list[Place]:
     """The collections this account may read, with the server's count and the fields of their last documents."""
-    config = database.reached(given, Server)
+    config = reached(given, Server)
     with connected(config, reach, resolver) as found:
         try:
             names = found.list_collection_names(authorizedCollections=True, nameOnly=True)

@@ -17,7 +17,7 @@ from pymysql.cursors import SSCursor
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
 from connectors.database import NotReadable, Turned, Unreachable
-from connectors.registry import Reach
+from connectors.registry import Reach, reached
 from connectors.web import tls
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Held, Place
@@ -135,7 +135,7 @@ def secured(connection: Connection, config: database.Server) -> str:
 
 def browse(given: Mapping[str, Any], reach: Reach, resolver: Resolve = resolve) -> list[Place]:
     """The tables and views this account may read, with their columns and the engine's estimate of rows."""
-    config = database.reached(given, Server)
+    config = reached(given, Server)
     with connected(config, reach, resolver) as connection:
         try:
             tables = every(connection, _PLACES, [database.PLACES])

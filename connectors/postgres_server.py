@@ -12,7 +12,7 @@ from pydantic import Field
 from connectors import database
 from connectors.addresses import Resolve, checked, resolve
 from connectors.database import NotReadable, Turned, Unreachable
-from connectors.registry import Reach
+from connectors.registry import Reach, reached
 from connectors.unwritten import unwritten
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Held, Place
@@ -139,7 +139,7 @@ ORDER BY n.nspname <> 'public', n.nspname, c.relname LIMIT %s"""
 
 def browse(given: Mapping[str, Any], reach: Reach, resolver: Resolve = resolve) -> list[Place]:
     """The tables and views this account may read, with their columns and the planner's estimate of rows."""
-    config = database.reached(given, Server)
+    config = reached(given, Server)
     with connected(config, reach, resolver) as connection:
         try:
             found = connection.execute(_PLACES, [database.PLACES]).fetchall()

@@ -20,6 +20,7 @@ from engine.ports import Cursor, Delivered, Outgoing, Payload, Place, Stage
 # What a connector can do besides reading everything: read only what is new, follow a source without an end, be a sink.
 Capability = Literal["incremental", "streams", "write"]
 ConfigT = TypeVar("ConfigT", bound=type[BaseModel])
+PartT = TypeVar("PartT", bound=BaseModel)
 _FOUND: dict[str, Connector] = {}
 
 
@@ -120,6 +121,11 @@ def connector(
         return config
 
     return register
+
+
+def reached(given: Mapping[str, Any], part: type[PartT]) -> PartT:
+    """The part of a configuration that says how to get there, where what to read isn't chosen yet."""
+    return part.model_validate({name: given[name] for name in part.model_fields if name in given})
 
 
 def registered() -> dict[str, Connector]:

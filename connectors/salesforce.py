@@ -16,7 +16,7 @@ from pydantic import Field
 
 from connectors.credential_hosts import place
 from connectors.moments import moment_of
-from connectors.registry import Reach, connector
+from connectors.registry import Reach, connector, reached
 from connectors.salesforce_org import NotReadable, Org, SigningIn
 from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk
 from connectors.stages import failed, named
@@ -153,8 +153,7 @@ def cursor_doubt(config: Config, cursor: Cursor) -> str:
 
 def browse(given: Mapping[str, Any], reach: Reach) -> list[Place]:
     """The objects that may be read, with about how many records they have; the one that is given first, with its fields."""
-    known = SigningIn.model_validate({name: given[name] for name in SigningIn.model_fields if name in given})
-    org, chosen = Org(known, reach), str(given.get("object") or "")
+    org, chosen = Org(reached(given, SigningIn), reach), str(given.get("object") or "")
     fields = fields_of(org, chosen) if chosen else {}
     held = tuple(Held(name, type, name == "Id") for name, type in fields.items() if type not in _LEFT_OUT)
     listed = org.ask(lambda client: client.describe()).get("sobjects") or []
