@@ -34,15 +34,12 @@ def weigh(
     rows: Sequence[int],
     spec: TargetField,
     ways: Sequence[FieldMapping],
-    explode: str | None = None,
 ) -> list[Weighed]:
     """What each way makes of each row. All ways are one plan, so many cost little more than one."""
     specs = [spec.model_copy(update={"name": f"way{n}", "required": False}) for n in range(len(ways))]
     items = tuple(way.model_copy(update={"field": f"way{n}"}) for n, way in enumerate(ways))
     target = TargetModel(name="ways", fields=tuple(specs), key=("way0",))
-    plan = compile_plan(
-        [Mapping(target="ways", fields=items, explode=explode)], {**targets(desk), "ways": target}
-    )
+    plan = compile_plan([Mapping(target="ways", fields=items)], {**targets(desk), "ways": target})
     names = [each.name for each in specs]
     found = []
     for row in texts.preview(cursor, plan, table, rows, {f.name: f for f in table.fields}):

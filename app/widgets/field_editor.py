@@ -20,10 +20,8 @@ from engine.errors import SpireError
 Data = dict[str, Any]
 
 
-def field_editor(
-    edited: Draft, field: Any, catalogue: dict[str, Any], sources: list[str], *, line: int | None = None
-) -> None:
-    """Draw the editor of one target field; `line` names the row whose values are shown (the address's, if not told)."""
+def field_editor(edited: Draft, field: Any, catalogue: dict[str, Any], sources: list[str]) -> None:
+    """Draw the editor of one target field; the address names the row whose values are shown."""
     told = edited.now["suggested"].get(field.name) or {}
     mapped = drafting.field_of(edited, field.name)
     if told.get("choices") and (
@@ -33,7 +31,7 @@ def field_editor(
     if mapped is None:
         field_beginning.unmapped(edited, field, told)
         return
-    _Editor(edited, field, catalogue, sources, mapped, line or _line()).draw()
+    _Editor(edited, field, catalogue, sources, mapped, _line()).draw()
 
 
 class _Editor:

@@ -70,13 +70,11 @@ def grid(
     *,
     key: str,
     picked: Sequence[str] = (),
-    line: str = "Line",
-    height: int = 360,
     none: str = "No rows.",
 ) -> None:
     """Draw rows (with `line` and `values` by field) under their fields; `picked` columns are tinted."""
     data = {
-        "name": name, "fields": list(fields), "line": line, "height": height, "none": none, "picked": list(picked),
+        "name": name, "fields": list(fields), "line": "Line", "height": 360, "none": none, "picked": list(picked),
         "rows": [{"line": row.line, "values": [_cut(row.values.get(field)) for field in fields]} for row in rows],
     }  # fmt: skip
     _grid(key=key, data=data)

@@ -8,7 +8,7 @@ from engine.model import FieldType, TargetField, TargetModel
 from engine.profile import Column, Profile
 from engine.suggest.facts import Accepted, Candidate
 from engine.suggest.names import normalised, phrases_of, shared_words, similarity, words_of
-from engine.suggest.values import evidence, main_kind
+from engine.suggest.values import evidence
 
 # Columns of links to read more at, and of our own side of a connection, look like indicators and are none.
 _ASIDE = frozenset(
@@ -69,11 +69,6 @@ class Scorer:
 def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Best first; equals in the order they came."""
     return sorted(candidates, key=lambda candidate: -candidate.score)
-
-
-def indicator_columns(profile: Profile) -> list[Column]:
-    """The columns each of which would do as the indicator of its row."""
-    return [column for column in profile.columns if main_kind(column) and column.type != "text"]
 
 
 def feeds(field: TargetField) -> bool:
