@@ -204,7 +204,9 @@ class _Part:
 
     def payload(self, cursor: Cursor) -> Payload:
         # The name stands in the run's log, which is where missed pages are looked for.
-        counts = f"{len(self.told):,} entries, {len(self.pages):,} pages, {len(self.missed):,} missed"
+        told, pages = len(self.told), len(self.pages)
+        counts = f"{told:,} {'entry' if told == 1 else 'entries'}, {pages:,} page{'s' if pages != 1 else ''}"
+        counts += f", {len(self.missed):,} missed" if self.missed else ""
         body = followed.packed(
             Followed(self.feed, tuple(self.told), tuple(self.pages), self.missed, self.number == 1)
         )

@@ -336,7 +336,7 @@ def test_missed_pages_are_counted_in_the_payloads_name(site: Site) -> None:
     site.put("good", page=page("Good."))
     site.put("gone")
     [payload] = payloads_of(site.source(), None, HERE)
-    assert payload.name == "feed.xml 1: 2 entries, 1 pages, 1 missed"
+    assert payload.name == "feed.xml 1: 2 entries, 1 page, 1 missed"
 
 
 def test_a_page_that_fails_for_a_while_is_asked_for_again_and_its_entry_comes_once_more(site: Site) -> None:

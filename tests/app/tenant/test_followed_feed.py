@@ -81,7 +81,7 @@ def test_what_the_pages_of_a_feed_name_becomes_records_with_the_words_around_it(
         "203.0.113.7": "Entry two Seen at 203.0.113[.]7.",
     }
     log = " ".join(line.text for line in client.run(client.runs(pipeline=id).runs[0].run).log)
-    assert "feed.xml 1: 2 entries, 1 pages, 1 missed" in log
+    assert "feed.xml 1: 2 entries, 1 page, 1 missed" in log
 
     site.asked.clear()
     assert ran(client, id) == {}
