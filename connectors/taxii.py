@@ -124,7 +124,8 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         yield named(config.url, reach)
         stage = "sign-in"
         server = server_at(web, config.url, config.version)
-        yield Stage("sign-in", True, f"TAXII {server.version}, {len(server.roots)} API roots")
+        roots = f"{len(server.roots)} API root{'s' if len(server.roots) != 1 else ''}"
+        yield Stage("sign-in", True, f"TAXII {server.version}, {roots}")
         stage = "collections"
         usable = chosen([c for c in collections_of(server) if c.readable or c.writable], config.collections)
         yield Stage("collections", True, ", ".join(map(_told, usable))[:500])

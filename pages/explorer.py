@@ -300,9 +300,10 @@ def page() -> None:
     told = f"{words.count(total, 'record')} of {words.count(len(counts), 'target model')}. Latest versions."
     actions = frame.head("Explorer", told)
     if not counts:
-        st.html('<p class="m">The store is empty. Bring something in and run it.</p>')
-        if st.button("Add a source", type="primary"):
-            frame.go("sources")
+        with frame.panel("No records yet", key="none"):
+            st.caption("Records come from runs. Bring in a source, map it and run it.")
+            if st.button("Add a source", type="primary"):
+                frame.go("sources")
         return
     title = next((c.title for c in counts if c.target == view.target), "") or view.target
     with actions:

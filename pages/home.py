@@ -146,7 +146,7 @@ def ages(fresh: list[Any], names: dict[str, str]) -> None:
     ]  # fmt: skip
     note = "age of the newest data against its target"
     with frame.panel("Freshness", note, key="fresh", flush=True):
-        chosen = listing("Freshness", heads, rows, key="fresh-list", none="No pipeline yet.", widest=170)
+        chosen = listing("Freshness", heads, rows, key="fresh-list", none="No pipeline yet.", widest=140)
     if chosen.opened:
         frame.go("mapping", pipeline=chosen.opened)
 

@@ -262,7 +262,8 @@ def _made(client: Client, fields: dict[str, Any], needed: list[str]) -> None:
 def _secret(label: str, kind: str, key: str) -> str:
     """A field for a secret: of several lines where the kind has them, else hidden."""
     if kind == "certificate":
-        return str(st.text_area(label, key=key, height=120))
+        with st.container(key=f"secret-{key}"):
+            return str(st.text_area(label, key=key, height=120))
     return str(st.text_input(label, key=key, type="password"))
 
 

@@ -105,6 +105,8 @@ def facet_list(facets: list[Any], on: set[tuple[str, str]], *, none: str, key: s
             "values": [
                 {"value": v.value, "label": v.label, "count": v.count, "on": (facet.field, v.value) in on}
                 for v in facet.values
+                # A span that was typed or drawn is no value of the list; its chip tells it.
+                if not (v.label == v.value and ".." in v.value)
             ],
         }
         for facet in facets

@@ -154,7 +154,12 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
     kind, hint = told.get("type"), _hint(told)
     if told.get("lines"):
         typed, height = value if isinstance(value, str) else "", 26 * int(told["lines"])
-        return st.text_area(label, value=typed, key=key, help=help, height=height, placeholder=hint) or None
+        # What is secret is shown while it is typed, and to nobody who looks over a shoulder later.
+        secret = told.get("format") == "password"
+        place = st.container(key=f"secret-{key}") if secret else st.container()
+        return (
+            place.text_area(label, value=typed, key=key, help=help, height=height, placeholder=hint) or None
+        )
     if told.get("format") == "password" or told.get("writeOnly"):
         typed = value if isinstance(value, str) else ""
         return (
@@ -200,7 +205,7 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
 
 def _hint(told: dict[str, Any]) -> str:
     """What stands in an empty field: that it is required, and an example, which most descriptions end with."""
-    named = re.search(r"such as ([^,;\s]+[^,;.\s])", told.get("description") or "")
+    named = re.search(r"such as (.+?)(?:[,;]| or |\.(?:\s|$)|$)", told.get("description") or "")
     given = [str(told["examples"][0])] if told.get("examples") else [f"such as {named[1]}"] if named else []
     given = given or [TIMES[told["format"]]] if told.get("format") in TIMES else given
     return ", ".join((["required"] if told.get("required") else []) + given)

@@ -59,7 +59,7 @@ def head(
     above = f'<div class="crumb">{crumb}</div>' if crumb else ""
     row = st.container(horizontal=True, vertical_alignment="bottom", key="page-head")
     row.html(
-        f'<div class="sp-head">{above}<div class="line"><h1>{escape(title)}</h1>{marks}</div>'
+        f'<div class="sp-head">{above}<div class="line"><h1 title="{escape(title)}">{escape(title)}</h1>{marks}</div>'
         f'<div class="sub">{subtitle}</div></div>',
     )
     st.session_state["headed"] = True

@@ -86,7 +86,8 @@ class View:
         if self.run is not None:
             found.append(Chip("run", "loaded by", f"run {self.run}"))
         for field, value in self.where:
-            label = labels.get((field, value)) or span(value) or "no value"
+            label = labels.get((field, value), value)
+            label = (span(value) if label == value else label) or "no value"
             found.append(Chip(f"{field}={value}", titles.get(field, field), label))
         return found
 
