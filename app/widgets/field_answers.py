@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from typing import Any
 
@@ -13,7 +12,6 @@ from app.widgets import access
 from app.widgets.drafts import Draft
 from engine.errors import SpireError
 
-Data = dict[str, Any]
 MOST_KEPT = 40
 
 
@@ -47,13 +45,3 @@ def remembered(what: tuple[Any, ...], edited: Draft, ask: Any) -> Any:
         while len(kept) > MOST_KEPT:
             del kept[next(iter(kept))]
     return kept[mark]
-
-
-def with_field(edited: Draft, mapped: Data) -> list[Data]:
-    """The draft's mappings with a field mapped so."""
-    mappings = copy.deepcopy(edited.now["mappings"])
-    fields = mappings[edited.now["at"]]["fields"]
-    place = next((i for i, f in enumerate(fields) if f["field"] == mapped["field"]), len(fields))
-    fields[place : place + 1] = [mapped]
-    found: list[Data] = mappings
-    return found

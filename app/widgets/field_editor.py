@@ -12,7 +12,7 @@ from app.roles import Permission
 from app.widgets import access, chain, field_beginning, frame, options, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.drafts import Draft
-from app.widgets.field_answers import followed, offered, with_field
+from app.widgets.field_answers import followed, offered
 from app.widgets.form import missing
 from app.widgets.value_map import value_map
 from engine.errors import SpireError
@@ -213,7 +213,7 @@ class _Editor:
         """The first steps as one expression, the others after it."""
         kept = self.mapped.get("steps", [])
         first = {**self.mapped, "steps": kept[:steps]}
-        mappings = with_field(self.edited, first)
+        mappings = drafting.with_field(self.edited, self.field.name, first)
         found = access.attempt(
             self.client.trace, self.edited.now["source"], mappings, self.field.name, at=self.edited.now["at"]
         )
@@ -233,11 +233,10 @@ class _Editor:
                 said = f"{entry.title} needs {words.listed([word.lower() for word in lacking])}."
                 self._hold(mapped, said, needed, n)
                 return
-        now = self.edited.now
+        now, name = self.edited.now, self.field.name
+        mappings = drafting.with_field(self.edited, name, mapped)
         try:
-            self.client.trace(
-                now["source"], with_field(self.edited, mapped), self.field.name, at=now["at"], line=self.line
-            )
+            self.client.trace(now["source"], mappings, name, at=now["at"], line=self.line)
         except SpireError as problem:
             said = " ".join(part for part in (problem.title, problem.where, problem.action) if part)
             self._hold(mapped, said, [], place)

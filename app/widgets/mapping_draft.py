@@ -145,19 +145,28 @@ def set_origin(edited: Draft, field: str, origin: str) -> None:
 @whole
 def put(edited: Draft, field: str, mapped: Data | None) -> None:
     """Map a target field so, in place of what it was; None leaves it out."""
-    fields = [dict(f) for f in mapping_of(edited)["fields"]]
-    place = next((i for i, f in enumerate(fields) if f["field"] == field), len(fields))
-    fields[place : place + 1] = [mapped] if mapped is not None else []
-    change(edited, fields=fields)
+    edited.edit(mappings=with_field(edited, field, mapped))
 
 
 @whole
 def change(edited: Draft, **parts: Any) -> None:
     """Change parts of the mapping at hand: fields, rules, where, explode."""
-    mappings = copy.deepcopy(edited.now["mappings"])
+    edited.edit(mappings=_changed(edited, **parts))
+
+
+def with_field(edited: Draft, field: str, mapped: Data | None) -> list[Data]:
+    """The mappings as they would be with a target field mapped so."""
+    fields = [dict(f) for f in mapping_of(edited)["fields"]]
+    place = next((i for i, f in enumerate(fields) if f["field"] == field), len(fields))
+    fields[place : place + 1] = [mapped] if mapped is not None else []
+    return _changed(edited, fields=fields)
+
+
+def _changed(edited: Draft, **parts: Any) -> list[Data]:
+    mappings: list[Data] = copy.deepcopy(edited.now["mappings"])
     at = edited.now["at"]
     mappings[at] = {k: v for k, v in {**mappings[at], **parts}.items() if v is not None}
-    edited.edit(mappings=mappings)
+    return mappings
 
 
 def waiting(edited: Draft, least: int = 0) -> list[str]:
