@@ -14,14 +14,18 @@ from app.gateway.serve import serve
 from app.grant import Grant
 from app.settings import Settings
 from app.tenant import api, loading
+from connectors import database
 
 CHUNK_BYTES = 64 << 10
 BATCH_ROWS = 2_000
+# What a table is read in.
+PAYLOAD_ROWS = 1_500
 
 
 def small_batches() -> None:
-    """Make this process read small chunks and commit small batches."""
+    """Make this process read small payloads and chunks and commit small batches."""
     limits = loading.limits_of
+    database.ROWS = PAYLOAD_ROWS
     loading.CHUNK_BYTES = CHUNK_BYTES
     loading.limits_of = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
 
