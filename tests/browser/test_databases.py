@@ -55,7 +55,7 @@ def choose(page: Page, label: str, option: str) -> None:
     settle(page)
 
 
-def test_a_table_is_chosen_and_its_records_are_published_into_another(
+def test_a_table_is_chosen_its_records_are_published_and_both_ends_are_changed(
     reaching: Served, page: Page, complaints: list[str], postgres_url: str, database: psycopg.Connection[Any]
 ) -> None:
     enter(page, reaching)
@@ -96,5 +96,26 @@ def test_a_table_is_chosen_and_its_records_are_published_into_another(
     expect(page.get_by_text("0 records waiting", exact=True)).to_be_visible(timeout=60_000)
     found = database.execute("SELECT count(*), sum(confidence) FROM browsed.out").fetchall()
     assert found == [(20, 210)]
+
+    # Another name leaves the password where it is, although the form never shows it.
+    page.get_by_role("textbox", name="Name", exact=True).fill("To the partner, renamed")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="To the partner, renamed")).to_be_visible()
+    with reaching.http() as http:
+        [publication] = http.get(f"{base}/publications").json()
+    assert publication["publication"]["config"]["password"] == {"credential": "to-the-partner-password"}
     page.goto(f"{reaching.url}/schedules")
-    expect(page.get_by_text("To the partner").first).to_be_visible()
+    expect(page.get_by_text("To the partner, renamed").first).to_be_visible()
+
+    # A source's connection is changed in place: what is saved is read, or nothing is saved.
+    page.goto(f"{reaching.url}/sources?source=partner&connection=change")
+    table = page.get_by_role("textbox", name="Table", exact=True)
+    expect(table).to_have_value("browsed.blocklist")
+    table.fill("browsed.nowhere")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").filter(has_text="browsed.nowhere")).to_be_visible()
+    table.fill("browsed.out")
+    page.get_by_role("textbox", name="Columns", exact=True).fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. The first payload was read with it.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("value_type").first).to_be_visible()
