@@ -3,7 +3,8 @@
 .PHONY: help run test test-setup check test-only bench bench-peers lock clean
 SHELL := /bin/sh
 BIN := .venv/bin
-WORKERS ?= 2
+# More than cores: many tests wait for a server, a browser or a kill.
+WORKERS ?= 3
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -23,7 +24,7 @@ test-setup: .venv/test.stamp ## Install what tests need: packages, servers, Chro
 	@tests/setup/mariadb.sh
 
 test-only:
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 15
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25
 
 check: .venv/test.stamp ## Style, types and the direction of imports
 	@failed=; \
