@@ -239,6 +239,19 @@ def rest(stage: Stage) -> None:
     ).click()
 
 
+def rss(stage: Stage) -> None:
+    web = stage.closing.enter_context(closing(Web()))
+    entries = "".join(
+        f"<item><guid>{n}</guid><title>Phishing wave {n}</title><link>https://desk.example/{n}</link>"
+        f"<description>Seen from 203.0.113[.]{n}, with a page at login{n}[.]example.</description></item>"
+        for n in range(1, 5)
+    )
+    web.files["/feed.xml"] = f'<rss version="2.0"><channel><title>Desk reports</title>{entries}</channel></rss>'.encode()  # fmt: skip
+    stage.open("sources?new=url")
+    stage.fill({"Name": "Desk reports", "Address": f"{web.url}/feed.xml"})
+    stage.press("Try the connection")
+
+
 def remote_files(stage: Stage) -> None:
     server = stage.closing.enter_context(closing(sftp.Server(stage.box)))
     (stage.box / "feed.csv").write_text("ip,seen\n192.0.2.1,2026-01-01\n")
@@ -338,6 +351,6 @@ SCREENS = {"home": home, "mapping": mapping, "run": run, "quarantine": quarantin
 # These show the page without the sidebar, as far down as it goes.
 PAGES = {
     "browse": browse, "mysql": mysql, "mongo": mongodb, "salesforce": salesforce, "google-analytics": google_analytics,
-    "misp": misp, "misp-feed": misp_feed, "taxii": taxii_server, "rest": rest, "remote-files": remote_files,
+    "misp": misp, "misp-feed": misp_feed, "taxii": taxii_server, "rest": rest, "rss": rss, "remote-files": remote_files,
     "credentials": credentials, "drift": drift, "publication": publication, "stix": stix,
 }  # fmt: skip
