@@ -77,9 +77,9 @@ def connected(config: Server, reach: Reach, resolver: Resolve) -> Iterator[Datab
                 "authSource": config.auth_database,
             }
         try:
-            # A certificate is for a name; without one the address that was checked is the safer choice.
+            # Only a certificate that is checked against the name vouches for what a second look-up may give.
             client: MongoClient[Document] = MongoClient(
-                addresses[0] if config.tls == "disable" else config.host, config.port, directConnection=True,
+                config.host if config.tls == "verify-full" else addresses[0], config.port, directConnection=True,
                 serverSelectionTimeoutMS=SELECT, connectTimeoutMS=SELECT, socketTimeoutMS=SILENCE, appname="phantom-spire", tz_aware=True, **options,
             )  # fmt: skip
             stack.callback(client.close)

@@ -20,6 +20,8 @@ from connectors import check, mongo_server, payloads_of
 from connectors.addresses import NotAllowed
 from connectors.database import Turned, Unreachable
 from connectors.mongo import Config
+from connectors.registry import Reach
+from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor
 
@@ -161,3 +163,16 @@ def test_who_is_refused_nobody_there_and_private_addresses_are_told_apart(
         documents(source(base, collection="x", port=free_port))
     with pytest.raises(NotAllowed):
         list(payloads_of(source(base, collection="x"), None, ()))
+
+
+def test_without_a_check_of_the_certificate_the_address_that_was_checked_is_the_one_connected_to(
+    base: dict[str, Any],
+) -> None:
+    """The name is known to our own look-up only: whoever looked it up again would reach nothing."""
+    config = Config.model_validate({**base, "host": "mongo.invalid", "tls": "require", "collection": "any"})
+    with (
+        pytest.raises(SpireError) as refused,
+        mongo_server.connected(config, Reach(("mongo.invalid",)), lambda name, port: ["127.0.0.1"]),
+    ):
+        pass
+    assert not isinstance(refused.value, Unreachable), refused.value
