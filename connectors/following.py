@@ -10,7 +10,7 @@ import io
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import orjson
 
@@ -23,9 +23,6 @@ from connectors.marks import mark, packed, unpacked
 from connectors.web import Web, shown
 from engine.errors import Stop
 from engine.ports import Cursor, Payload, Stage
-
-if TYPE_CHECKING:
-    from connectors.url import Config
 
 FEED_BYTES = 16 << 20
 PAYLOAD_PAGES = 5
@@ -84,13 +81,22 @@ class Standing:
         return {"known": packed(self.done), "waiting": waiting}
 
 
-def news_only(config: Config, since: Cursor) -> bool:
+class Feed(Protocol):
+    """Which feed is followed, and how far."""
+
+    url: str
+    follow_hosts: list[str]
+    follow_most: int
+    time_limit: float
+
+
+def news_only(config: Feed, since: Cursor) -> bool:
     """Whether a feed that has not changed since holds nothing to read."""
     return since.get("asked") == _asked(config)
 
 
 def read(
-    config: Config, web: Web, feed: bytes, base: str, name: str, since: Cursor, whole: Cursor
+    config: Feed, web: Web, feed: bytes, base: str, name: str, since: Cursor, whole: Cursor
 ) -> Iterator[Payload]:
     """What is new or changed since the cursor, some pages in each payload, and the rest of the entries in the first.
 
@@ -134,7 +140,7 @@ def read(
         yield part.payload(standing.cursor({**whole, "asked": _asked(config)}))
 
 
-def check(config: Config, web: Web, feed: bytes, base: str) -> Iterator[Stage]:
+def check(config: Feed, web: Web, feed: bytes, base: str) -> Iterator[Stage]:
     """What the feed lists and where it leads, and the first of its pages. Errors: NoFeed."""
     listed = linked(config, feed, base)
     lead = [each.to.url for each in listed if each.to.url]
@@ -158,7 +164,7 @@ def check(config: Config, web: Web, feed: bytes, base: str) -> Iterator[Stage]:
             yield Stage("page", False, f"{shown(url)}: {text.problem}", advice)
 
 
-def linked(config: Config, feed: bytes, base: str) -> list[Linked]:
+def linked(config: Feed, feed: bytes, base: str) -> list[Linked]:
     """The entries of a feed and where each one leads. Errors: NoFeed."""
     listed = entries(feed)
     if listed is None:
@@ -172,12 +178,12 @@ def linked(config: Config, feed: bytes, base: str) -> list[Linked]:
     return found
 
 
-def _asked(config: Config) -> str:
+def _asked(config: Feed) -> str:
     """What the source asks for, in short: pages of a host that is named later are there in a feed of before."""
     return f"{mark(orjson.dumps([config.url, sorted(config.follow_hosts)])):016x}"
 
 
-def _asking(config: Config, web: Web) -> Asking:
+def _asking(config: Feed, web: Web) -> Asking:
     return Asking(web, places(config.url, config.follow_hosts), time.monotonic() + config.time_limit)
 
 

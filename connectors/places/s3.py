@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import s3fs
 from aiobotocore.session import AioSession
 from aiohttp.abc import AbstractResolver, ResolveResult
 from botocore.exceptions import BotoCoreError, ClientError, SSLError
+from pydantic import SecretStr
 from s3fs.utils import FileExpired
 
 from connectors.addresses import Resolve, checked
 from connectors.pieces import stream_of
 from connectors.registry import Reach
 from connectors.remote import Changed, File, Gone, Pattern
-from connectors.s3 import Config
 from connectors.unwritten import unwritten
 from connectors.web import port_of
 from engine.errors import Retry, SpireError, Stop
@@ -35,6 +35,20 @@ _READ = 60.0
 _TRIES = 4
 _WINDOW = 4 << 20
 _T = TypeVar("_T")
+
+
+class Place(Protocol):
+    """Which bucket, where it is, and how to sign in."""
+
+    bucket: str
+    folder: str
+    key_id: str
+    secret: SecretStr
+    token: SecretStr
+    endpoint: str
+    region: str
+    path_style: bool
+    authority: str
 
 
 class Unreachable(Retry):
@@ -54,7 +68,7 @@ class Bucket:
     """The bucket below its folder."""
 
     system: s3fs.S3FileSystem
-    config: Config
+    config: Place
 
     def files(self, pattern: Pattern) -> Iterator[File]:
         begin, mark = f"{pattern.begin}/" if pattern.begin else "", ""
@@ -167,7 +181,7 @@ _OUTSIDE = {
 
 
 @contextmanager
-def connected(config: Config, reach: Reach, resolver: Resolve) -> Iterator[Bucket]:
+def connected(config: Place, reach: Reach, resolver: Resolve) -> Iterator[Bucket]:
     host = (urlsplit(config.endpoint).hostname or "").lower()
     if config.key_id:
         reach.carries(host, port_of(config.endpoint))

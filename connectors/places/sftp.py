@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
+from pydantic import SecretStr
 
 from connectors.pieces import Pieces
 from connectors.remote import File, Gone, Pattern
-from connectors.sftp import Config
 from engine.errors import Retry, Stop
 
 # What goes wrong is said in our words; the client writes stack traces.
@@ -46,12 +46,24 @@ class NoFolder(Stop):
     """The server has no such folder that this account may read."""
 
 
+class Place(Protocol):
+    """Which folder of which server, how to sign in, and which keys the server may have."""
+
+    host: str
+    port: int
+    username: str
+    password: SecretStr
+    key: SecretStr
+    host_key: list[str]
+    path: str
+
+
 @dataclass(frozen=True)
 class Folder:
     """The folder of the configuration as the connection sees it. Links are not followed."""
 
     server: paramiko.SFTPClient
-    config: Config
+    config: Place
 
     def files(self, pattern: Pattern) -> Iterator[File]:
         waiting = [pattern.begin]
@@ -94,7 +106,7 @@ def _file(path: str, entry: paramiko.SFTPAttributes) -> File:
 class _Stream(Pieces):
     """A remote file's bytes, a window at a time: requests run ahead within it and no further."""
 
-    def __init__(self, opened: paramiko.SFTPFile, size: int, config: Config) -> None:
+    def __init__(self, opened: paramiko.SFTPFile, size: int, config: Place) -> None:
         super().__init__(self._next)
         self.opened, self.size, self.config, self.place = opened, size, config, 0
 
@@ -126,7 +138,7 @@ class _Stream(Pieces):
 
 
 @contextmanager
-def greeted(config: Config, addresses: list[str]) -> Iterator[paramiko.Transport]:
+def greeted(config: Place, addresses: list[str]) -> Iterator[paramiko.Transport]:
     """A connection to a checked address whose other end has proved the host key that was accepted."""
     place = f"{config.host}:{config.port}"
     connection = _dialled(addresses, config.port, place)
@@ -162,7 +174,7 @@ def _dialled(addresses: list[str], port: int, place: str) -> socket.socket:
 
 
 @contextmanager
-def signed_in(config: Config, transport: paramiko.Transport) -> Iterator[paramiko.SFTPClient]:
+def signed_in(config: Place, transport: paramiko.Transport) -> Iterator[paramiko.SFTPClient]:
     place, password = f"{config.host}:{config.port}", config.password.get_secret_value()
     try:
         if text := config.key.get_secret_value():
@@ -207,7 +219,7 @@ def _key(text: str, password: str) -> paramiko.PKey:
 _T = TypeVar("_T")
 
 
-def _told(config: Config, ask: Callable[[], _T]) -> _T:
+def _told(config: Place, ask: Callable[[], _T]) -> _T:
     """What the server answers; its errors in our words. Raises Unreachable, Gone, Turned."""
     place = f"{config.host}:{config.port}"
     try:
