@@ -8,7 +8,6 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from engine.errors import Stop
 from storage.control.database import lock
-from storage.control.tables import InstallationRow, SettingRow, SetupRow, TenantRow, UserRow
+from storage.control.tables import InstallationRow, SetupRow, TenantRow, UserRow
 from storage.kek import Kek, WrongRootKey
 
 # No tenant is called so: identifiers have no colon.
@@ -157,22 +156,3 @@ def use_setup(session: Session, keys: Installation, token: str, at: datetime) ->
     ).all()
     if not spent or not needs_setup(session):
         raise SetupRefused(action="Start Phantom Spire again for a new link, or sign in.")
-
-
-# Settings
-
-
-def setting(session: Session, name: str, default: Any = None) -> Any:
-    """The value of a setting. Never a secret: settings are readable to whoever reads the database."""
-    row = session.get(SettingRow, name)
-    return default if row is None else row.value
-
-
-def settings(session: Session) -> dict[str, Any]:
-    """Every setting by name."""
-    return {row.name: row.value for row in session.scalars(select(SettingRow).order_by(SettingRow.name))}
-
-
-def set_setting(session: Session, name: str, value: Any, at: datetime) -> None:
-    """Set one setting to a JSON value."""
-    session.merge(SettingRow(name=name, value=value, changed=at))

@@ -208,13 +208,6 @@ class ScheduleRunRow(Table):
     rejected: Mapped[int | None] = mapped_column(BigInteger)
 
 
-class SettingRow(Table):
-    __tablename__ = "settings"
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
-    value: Mapped[Any] = mapped_column(JSON)
-    changed: Mapped[datetime]
-
-
 class AuditRow(Table):
     """The control plane's own audit chain: the fields of `storage.audit.Row`."""
 

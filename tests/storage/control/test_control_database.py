@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
 from storage.audit import ActionKind, Event, Head
-from storage.control import control_audit, installation, tenants
+from storage.control import control_audit, tenants
 from storage.control.database import Database, NotUnderstood, TooNew, Unreachable, open_database
 from storage.control.installation import Installation
 from storage.control.tables import Table
@@ -68,14 +68,14 @@ def test_a_write_is_whole_or_not_at_all(database: Database, keys: Installation) 
 def test_writers_at_once_wait_for_each_other_and_none_fails(database: Database, keys: Installation) -> None:
     def write(number: int) -> None:
         with database.write() as session:
-            installation.set_setting(session, f"s{number}", number, AT)
+            tenants.create(session, KEK, f"t{number}", f"Tenant {number}", AT)
             control_audit.record(session, keys, Event(ActionKind.CHANGE, f"w{number}", "setting"), AT)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(24)))
     with database.read() as session:
         assert control_audit.verify_control(session, keys).head.count == 24
-        assert len(installation.settings(session)) == 24
+        assert len(tenants.tenants(session)) == 24
 
 
 def test_the_sqlite_files_are_private_and_links_between_tables_hold(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from storage.control import installation, schedules
+from storage.control import schedules
 from storage.control.database import Database
 from tests.storage.control.making import AT, DAY, HOUR, make_tenant
 
@@ -94,13 +94,3 @@ def test_a_due_time_is_taken_by_exactly_one_of_many(database: Database) -> None:
         schedules.remove(session, "acme", made.id)
     with database.read() as session:
         assert schedules.schedules(session) == []
-
-
-def test_settings_are_json_and_the_last_one_counts(database: Database) -> None:
-    with database.write() as session:
-        installation.set_setting(session, "limits", {"rows": 1}, AT)
-    with database.write() as session:
-        installation.set_setting(session, "limits", {"rows": [2, None]}, AT)
-    with database.read() as session:
-        assert installation.setting(session, "limits") == {"rows": [2, None]}
-        assert installation.setting(session, "none", 7) == 7

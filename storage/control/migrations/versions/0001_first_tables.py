@@ -53,13 +53,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
     op.create_table(
-        "settings",
-        sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column("value", sa.JSON(), nullable=False),
-        sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_settings")),
-    )
-    op.create_table(
         "setup_links",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
