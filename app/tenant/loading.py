@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC
 from itertools import count
 from typing import Any, BinaryIO
 
@@ -15,14 +14,13 @@ from app.tenant import drift
 from app.tenant.credential_use import arriving
 from app.tenant.desk import Desk, Live, pipeline, received, source, targets
 from app.tenant.drift import Drifting, Froze, planned_fields
+from app.tenant.judging import RunRuleBroken, judged
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
 from engine.drift_guard import Guard
 from engine.errors import Retry, SpireError, Stop
-from engine.ledger import Ledger
-from engine.model import Pipeline, Severity, Shape, Source, SourceField
+from engine.model import Pipeline, Shape, Source, SourceField
 from engine.ports import Chunk, Cursor, Segment
-from engine.rules import run_check_holds
 from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
 from engine.scan import EXTRA, RAW
 from storage import definitions, presence, quarantine, runs
@@ -258,12 +256,11 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         *shape.notes,
         *(f.says for f in differing),
         *filter(None, [unsure]),
-        *_judged(desk, plan, books, progress.ledger),
+        *judged(desk, plan, books, progress.ledger),
     ]
     if books.conflicting:
-        notes.append(
-            f"{books.conflicting:,} records came with a version already stored but other content; both are kept."
-        )
+        many = "1 record" if books.conflicting == 1 else f"{books.conflicting:,} records"
+        notes.append(f"{many} came with a version already stored but other content; both are kept.")
     return notes
 
 
@@ -273,10 +270,6 @@ def guarded(intake: Intake) -> Guard | None:
     if intake.drifting.ahead:
         intake.look_ahead()
     return intake.drifting.guard()
-
-
-class RunRuleBroken(Stop):
-    """A rule about the whole run was broken, and it says that the run fails."""
 
 
 # Of these each payload is a whole document; a page of an interface is none.
@@ -293,20 +286,6 @@ def is_whole(read: Source, since: Cursor | None) -> bool:
         followed = read.config.get("cursor") or read.config.get("changes")
         return not followed and (since is None or "key" not in since or "complete" in since)
     return read.connector in _DOCUMENTS and bool(shape_of(read).options.get("complete"))
-
-
-def _judged(desk: Desk, plan: Plan, books: RunBooks, ledger: Ledger) -> list[str]:
-    """Judge the rules about the whole run: those that fail it raise, the others become notes."""
-    notes = []
-    accepted = ledger.read - ledger.rejected - ledger.filtered
-    for check in (c for branch in plan.branches for c in branch.run_checks):
-        newest, now = books.newest.get(check.rule), desk.now().replace(tzinfo=UTC)
-        if run_check_holds(check, read=ledger.read, accepted=accepted, newest=newest, now=now):
-            continue
-        if check.severity is Severity.FAIL:
-            raise RunRuleBroken(check.message, action="Look at the source, or lower the rule's severity.")
-        notes.append(check.message)
-    return notes
 
 
 # These say that the load as a whole is wrong; after any other error what was committed stays.
