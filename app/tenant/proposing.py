@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from engine.errors import Stop
 from engine.mapping import address
 from engine.model import FieldMapping, FieldType, Mapping, Pipeline, Shape, Step, TargetModel
 from engine.types import VOCABULARIES
+from storage import definitions
 from storage.quarantine import Reject
 
 TRIED = 25
@@ -80,10 +82,39 @@ def field_mapping(mapping: Mapping | None, field: str | None) -> FieldMapping | 
 def proposals(
     desk: Desk, pipeline: Pipeline, shape: Shape, model: TargetModel | None, rejects: Sequence[Reject]
 ) -> list[Proposal]:
-    """Fixes after which examples of one cause no longer have it, the most effective first, at most three."""
+    """Fixes after which examples of one cause no longer have it, the most effective first, at most three.
+
+    They are tried once for rows of the same bytes: a feed that comes daily brings its broken rows daily.
+    """
     sample = list(rejects[:TRIED])
     if not sample:
         return []
+    with desk.store.cursor() as cursor:
+        models = definitions.revision(cursor, "target")
+    stored = (desk.store.acts, desk.store.batches) if _looks_up(pipeline) else ()
+    asked = hashlib.sha256(f"{pipeline!r} {shape!r} {model!r} {models} {stored}".encode())
+    for r in sample:
+        told = (r.mapping, r.form, r.raw, r.fixed, r.rule, r.field, r.reason, r.checks, r.columns)
+        asked.update(repr(told).encode())
+    return list(
+        desk.answers.once(
+            ("proposals", asked.digest()), lambda: _worked(desk, pipeline, shape, model, sample)
+        )
+    )
+
+
+def _looks_up(pipeline: Pipeline) -> bool:
+    """Whether what a row becomes also depends on the records there are."""
+    return any(
+        rule.operator in ("reference", "unique") for mapping in pipeline.mappings for rule in mapping.rules
+    ) or any(
+        step.step == "lookup" for mapping in pipeline.mappings for how in mapping.fields for step in how.steps
+    )
+
+
+def _worked(
+    desk: Desk, pipeline: Pipeline, shape: Shape, model: TargetModel | None, sample: list[Reject]
+) -> list[Proposal]:
     if sample[0].rule == "readable":
         return _padding(desk, pipeline, shape, sample)
     mapping = mapping_for(pipeline, sample[0])
