@@ -70,9 +70,10 @@ def test_an_interval_fires_with_no_browser_open_and_goes_on_after_a_kill(
         first = client.runs().runs[-1]
         assert first.started_by == f"schedule:{id}"
 
+        before = len(client.runs().runs)
         place.kill()
         drop(inbox, "a2.csv", 2, 3)
-        before = len(client_runs_after_restart(place, client))
+        place.start()
         until(lambda: values(client) == {"1", "2", "3"}, 60, 0.5)
         assert len(client.runs().runs) > before
         assert all(run.ledger.balanced for run in client.runs().runs)
@@ -82,11 +83,6 @@ def test_an_interval_fires_with_no_browser_open_and_goes_on_after_a_kill(
         assert len(due) == len(set(due))
         with place.client(cookie=place.admin) as http:
             http.delete(f"/api/v1/schedules/{id}", params={"tenant": "hourly"}).raise_for_status()
-
-
-def client_runs_after_restart(place: Installation, client: Client) -> list[Any]:
-    place.start()
-    return list(patiently(client.runs).runs)
 
 
 def test_a_file_that_arrives_is_loaded_also_one_that_came_while_the_server_was_down(
