@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, BinaryIO
 
+from app.behind import go_behind
 from app.tenant import drift
 from app.tenant.credential_use import arriving
 from app.tenant.desk import Desk, Live, pipeline, received, source, targets
@@ -293,7 +294,8 @@ _TAKES_BACK = (RunRuleBroken, RuleFailedTheRun, TooManyRejects)
 
 
 def limits_of(desk: Desk, loading: Pipeline) -> Limits:
-    return Limits(workers=desk.settings.worker_threads, error_threshold=loading.error_threshold)
+    threads = desk.settings.worker_threads
+    return Limits(workers=threads, error_threshold=loading.error_threshold, begin=go_behind)
 
 
 def go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:
@@ -314,6 +316,7 @@ def _watched(
 
     `working` marks us as working until then.
     """
+    go_behind()
     state, error, notes = "finished", None, list[str]()
     try:
         with working:

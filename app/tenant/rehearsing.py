@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.behind import go_behind
 from app.tenant import drift
 from app.tenant.desk import Desk, Live, received, source
 from app.tenant.loading import Intake, guarded, limits_of, plan_of, read_by, shape_of, stages_of, told
@@ -121,6 +122,7 @@ def _books(desk: Desk, loading: Pipeline, intake: DryIntake) -> RunBooks:
 
 
 def _watched(desk: Desk, found: Rehearsal, live: Live, loading: Pipeline, intake: DryIntake) -> None:
+    go_behind()
     state, books = "finished", None
     try:
         with desk.working():

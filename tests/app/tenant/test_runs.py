@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.behind import FURTHER
 from app.client import Client
 from app.tenant import loading
 from app.tenant.desk import Desk
 from app.wire import Refused
 from engine.model import Pipeline, Rule, Severity
+from engine.run import Placed
 from storage import definitions, runs
+from storage.books import RunBooks
 
 MANY = "indicator,confidence\n" + "".join(
     f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255},{n % 100}\n" for n in range(60_000)
@@ -162,3 +167,20 @@ def _interrupted(desk: Desk, id: str, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(loading.RunBooks, "commit", commit)
     desk.closing.clear()
     return number
+
+
+def test_a_load_goes_behind_what_people_wait_for(
+    client: Client, feed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a hundred people wait for pages while both cores stage rows."""
+    mine, seen = os.getpriority(os.PRIO_PROCESS, 0), set[int]()
+    stage = RunBooks.stage
+
+    def noting(books: RunBooks, placed: Placed) -> Any:
+        seen.add(os.getpriority(os.PRIO_PROCESS, 0))
+        return stage(books, placed)
+
+    monkeypatch.setattr(RunBooks, "stage", noting)
+    client.ingest(feed, wait=60)
+    assert seen == {min(mine + FURTHER, 19)}
+    assert os.getpriority(os.PRIO_PROCESS, 0) == mine
