@@ -14,5 +14,6 @@ def go_behind() -> None:
     """Let the calling thread go behind all others of its process, for good. Niceness is a thread's own on Linux only."""
     if sys.platform == "linux":
         with suppress(OSError):
-            here = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), here + FURTHER)
+            # That of the first thread: one that is begun by a thread behind is behind already.
+            first = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + FURTHER)
