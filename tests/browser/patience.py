@@ -14,14 +14,24 @@ from typing import Any
 
 from playwright.sync_api import Error, FileChooser, Locator, LocatorAssertions, Page
 
-# At rest: nothing is computed, and nothing that is shown is about to be replaced.
-AT_REST = """() => {
-  const app = document.querySelector('[data-test-script-state]');
-  if (!app) return document.readyState === 'complete' && !document.querySelector('#root');
-  return app.dataset.testScriptState === 'notRunning'
-    && app.dataset.testConnectionState === 'CONNECTED'
-    && document.querySelector('h1') !== null
-    && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"], [data-testid="stSpinner"]');
+# At rest: nothing is computed, and nothing that is shown is about to be replaced. Looked at in the page itself, until it
+# has been so for so many milliseconds, or the time is over.
+AT_REST = """async ([limit, rest]) => {
+  const still = () => {
+    const app = document.querySelector('[data-test-script-state]');
+    if (!app) return document.readyState === 'complete' && !document.querySelector('#root');
+    return app.dataset.testScriptState === 'notRunning'
+      && app.dataset.testConnectionState === 'CONNECTED'
+      && document.querySelector('h1') !== null
+      && !document.querySelector('[data-testid="stSkeleton"], [data-stale="true"], [data-testid="stSpinner"]');
+  };
+  const until = performance.now() + limit;
+  for (let since = 0; ; await new Promise(done => setTimeout(done, 20))) {
+    const now = performance.now();
+    since = still() ? since || now : 0;
+    if (since && now - since >= rest) return true;
+    if (now > until) return false;
+  }
 }"""
 SECONDS = 20.0
 _MOVING = 3.0
@@ -51,24 +61,14 @@ def have_patience() -> None:
 
 def settle(page: Page, timeout: float = 30, rest: float = 0.35) -> bool:
     """Wait until the page is at rest and stays so for so many seconds; False if it never does."""
-    until, since = time.monotonic() + timeout, None
-    while time.monotonic() < until:
-        if not _at_rest(page):
-            since = None
-        elif since is None:
-            since = time.monotonic()
-        elif time.monotonic() - since > rest:
-            return True
-        page.wait_for_timeout(50)
+    until = time.monotonic() + timeout
+    while (left := until - time.monotonic()) > 0:
+        try:
+            return bool(page.evaluate(AT_REST, [left * 1000, rest * 1000]))
+        except Error:
+            # It is leaving for another page.
+            page.wait_for_timeout(50)
     return False
-
-
-def _at_rest(page: Page) -> bool:
-    try:
-        return bool(page.evaluate(AT_REST))
-    except Error:
-        # It is leaving for another page.
-        return False
 
 
 def chosen_by_key(page: Page, reach: Callable[[], None]) -> FileChooser:
@@ -102,7 +102,7 @@ def _patient(kind: type, name: str) -> None:
     def again(self: Any, *arguments: Any, **options: Any) -> Any:
         until = time.monotonic() + SECONDS
         if name in _SETTLED:
-            settle(self.page, _MOVING, 0.1)
+            settle(self.page, _MOVING, 0.08)
         while True:
             try:
                 return once(self, *arguments, **options)

@@ -30,7 +30,7 @@ from storage.keyring import derive
 from tests.proof.serving import ROOT, Installation, installation, patiently, until
 
 MARKER = "PLANTEDMARKER"
-ROWS = 40_000
+ROWS = 20_000
 SEED = int(os.environ.get("SPIRE_TEST_SEED") or random.SystemRandom().randrange(1 << 32))
 # Few kills a load: a worker that keeps dying is started again ever more slowly.
 WORKER, GATEWAY, BOTH = "worker", "gateway", "both at once"
