@@ -24,7 +24,7 @@ from storage.audit import ActionKind
 # Nobody's progress, presence or payload is in these, and they are the same for all who may ask.
 ALIKE = re.compile(
     r"/(records(/.+)?|lineage/.+|standing(/counts)?|pipelines(/[^/]+)?|targets(/[^/]+)?|rejects(/causes)?|waiting"
-    r"|runs/\d+/(changes|undo)|steps|operators|kinds|vocabularies|connectors)"
+    r"|runs/\d+/(changes|undo))"
 )
 # Seconds an answer may be behind a load under way: from the first it is worked out anew while it is still given,
 # after the second it is not given any more. And how old it gets at most, for what it says of times.
@@ -32,8 +32,6 @@ MOMENT, BEHIND = 1.0, 5.0
 OLDEST = 10.0
 MOST = 16 << 20
 LARGEST = 1 << 20
-
-
 Asked = tuple[str, bytes]
 
 

@@ -26,7 +26,6 @@ from storage.runs import Run
 LOW_SHARE, LOW_BYTES = 0.1, 5 << 30
 # Fixes are looked for only for so many causes of a pipeline, the largest.
 TRIED = 5
-_REMEMBERED = 512
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _ORDER = ("disk", "unbalanced", "failed", "credential", "drift", "rejects", "draft", "unmapped", "unrun")
 
@@ -120,26 +119,7 @@ def _fixable(desk: Desk, each: Pipeline, causes: list[Cause]) -> tuple[int, int,
 
 
 def _has_fix(desk: Desk, each: Pipeline, cause: Cause) -> bool:
-    """Whether a fix was found for a cause. It is looked for once for each state of the pipeline."""
-    asked = (
-        desk.tenant,
-        definitions.address(each.model_dump(mode="json")),
-        cause.rule,
-        cause.field,
-        cause.reason,
-        cause.first,
-    )
-    if asked not in _found:
-        while len(_found) >= _REMEMBERED:
-            _found.pop(next(iter(_found)), None)
-        _found[asked] = _looked_for(desk, each, cause)
-    return _found[asked]
-
-
-_found: dict[tuple[object, ...], bool] = {}
-
-
-def _looked_for(desk: Desk, each: Pipeline, cause: Cause) -> bool:
+    """Whether a fix was found for a cause."""
     with desk.store.cursor() as cursor:
         alike = quarantine.select(
             cursor, pipeline=each.id, rule=cause.rule, field=cause.field, reason=cause.reason,
