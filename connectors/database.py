@@ -57,6 +57,13 @@ class Server(BaseModel):
     username: str = Field(description="Account to sign in with; to read, one that may only read is best.")
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")
     tls: Literal["verify-full", "require", "disable"] = Field(
+        json_schema_extra={
+            "meanings": {
+                "verify-full": "encrypted, and the server proves who it is",
+                "require": "encrypted, whoever answers",
+                "disable": "in the clear",
+            }
+        },
         title="TLS",
         default="verify-full",
         description="verify-full proves who the server is; require encrypts only; disable does neither.",

@@ -52,7 +52,13 @@ class Config(BaseModel):
         title="API key", description="A key of an account of the instance; sent to its address only."
     )
     follow: Literal["published", "changed"] = Field(
-        json_schema_extra={"reading": True},
+        json_schema_extra={
+            "meanings": {
+                "published": "events as they are published",
+                "changed": "unpublished events too, by their last change",
+            },
+            "reading": True,
+        },
         default="published",
         description="Published events as they are published, or also unpublished ones by their last change.",
     )

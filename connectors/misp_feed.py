@@ -59,6 +59,13 @@ class Config(BaseModel):
         max_length=4000,
     )
     kind: Literal["misp", "csv", "freetext"] = Field(
+        json_schema_extra={
+            "meanings": {
+                "misp": "events with a manifest",
+                "csv": "values in columns",
+                "freetext": "values in text",
+            }
+        },
         title="Kind of feed",
         default="misp",
         description="What the feed is in MISP's words: events with a manifest, CSV, or free text.",

@@ -57,6 +57,16 @@ class Asked(BaseModel):
         max_length=500,
     )
     pages: Literal["none", "page", "offset", "cursor", "next", "link"] = Field(
+        json_schema_extra={
+            "meanings": {
+                "none": "all in one answer",
+                "page": "by number",
+                "offset": "by offset",
+                "cursor": "by a mark in the answer",
+                "next": "by an address in the answer",
+                "link": "by a Link header",
+            }
+        },
         default="none",
         description="How pages follow: by number, by offset, by a mark or an address in the answer, by Link header.",
     )
@@ -85,7 +95,15 @@ class Asked(BaseModel):
     )
     since_form: Literal["iso", "date", "epoch", "plain"] = Field(
         title="News parameter's form",
-        json_schema_extra={"further": True},
+        json_schema_extra={
+            "meanings": {
+                "iso": "2026-01-31T06:00:00Z",
+                "date": "2026-01-31",
+                "epoch": "seconds since 1970",
+                "plain": "as it stands in the record",
+            },
+            "further": True,
+        },
         default="iso",
         description="How the parameter is written.",
     )

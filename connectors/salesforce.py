@@ -59,6 +59,9 @@ class Config(SigningIn):
         description="A whole query in SOQL, in place of an object; each run reads all of it.",
     )
     transfer: Literal["query", "bulk"] = Field(
+        json_schema_extra={
+            "meanings": {"query": "page by page, at once", "bulk": "as a job, for many records"}
+        },
         title="Read by",
         default="query",
         description="query: page by page, at once; bulk: by a job, for some ten thousand records and more.",

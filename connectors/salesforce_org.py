@@ -65,6 +65,7 @@ class SigningIn(BaseModel):
         max_length=400,
     )
     sign_in: Literal["jwt", "refresh"] = Field(
+        json_schema_extra={"meanings": {"jwt": "a private key", "refresh": "a refresh token"}},
         title="Sign in by",
         default="jwt",
         description="jwt: a key whose certificate the connected app knows; refresh: a refresh token.",

@@ -32,7 +32,19 @@ class SigningIn(BaseModel):
         json_schema_extra={"further": True}, default={}, description="Further headers to send; no secrets."
     )
     auth: Literal["none", "basic", "bearer", "header", "query", "oauth2"] = Field(
-        title="Sign in by", default="none", description="How to sign in."
+        json_schema_extra={
+            "meanings": {
+                "none": "open to everybody",
+                "basic": "account and password",
+                "bearer": "a token",
+                "header": "a key in a header",
+                "query": "a key in a parameter of the address",
+                "oauth2": "client credentials",
+            }
+        },
+        title="Sign in by",
+        default="none",
+        description="How to sign in.",
     )
     username: str = Field(default="", description="Account or client id.")
     secret: SecretStr = Field(default=SecretStr(""), description="Password, token, key or client secret.")

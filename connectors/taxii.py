@@ -66,7 +66,9 @@ class Config(BaseModel):
         description="Ids, aliases or titles of collections; none means all that may be read. Name one to publish to.",
     )
     version: Literal["auto", "2.1", "2.0"] = Field(
-        json_schema_extra={"further": True}, default="auto", description="Version of TAXII to speak."
+        json_schema_extra={"meanings": {"auto": "ask the server"}, "further": True},
+        default="auto",
+        description="Version of TAXII to speak.",
     )
     username: str = Field(default="", description="Account, where the server asks for one.")
     password: SecretStr = Field(default=SecretStr(""), description="The account's password.")

@@ -14,38 +14,6 @@ from app.widgets import words
 # Words of a property's name that are written in capitals.
 SHORT = {word: word.upper() for word in ("tls", "ca", "url", "api", "id", "sql", "tlp", "misp", "ssh")}
 FROM_FIELDS = {"kind_field", "within"}
-# What the words of a choice mean, by option and word: the word stands in the guide and in the API, so it stays.
-MEANINGS = {
-    ("tls", "verify-full"): "encrypted, and the server proves who it is",
-    ("tls", "require"): "encrypted, whoever answers",
-    ("tls", "disable"): "in the clear",
-    ("auth", "none"): "open to everybody",
-    ("auth", "basic"): "account and password",
-    ("auth", "bearer"): "a token",
-    ("auth", "header"): "a key in a header",
-    ("auth", "query"): "a key in a parameter of the address",
-    ("auth", "oauth2"): "client credentials",
-    ("sign_in", "jwt"): "a private key",
-    ("sign_in", "refresh"): "a refresh token",
-    ("transfer", "query"): "page by page, at once",
-    ("transfer", "bulk"): "as a job, for many records",
-    ("pages", "none"): "all in one answer",
-    ("pages", "page"): "by number",
-    ("pages", "offset"): "by offset",
-    ("pages", "cursor"): "by a mark in the answer",
-    ("pages", "next"): "by an address in the answer",
-    ("pages", "link"): "by a Link header",
-    ("since_form", "iso"): "2026-01-31T06:00:00Z",
-    ("since_form", "date"): "2026-01-31",
-    ("since_form", "epoch"): "seconds since 1970",
-    ("since_form", "plain"): "as it stands in the record",
-    ("follow", "published"): "events as they are published",
-    ("follow", "changed"): "unpublished events too, by their last change",
-    ("kind", "misp"): "events with a manifest",
-    ("kind", "csv"): "values in columns",
-    ("kind", "freetext"): "values in text",
-    ("version", "auto"): "ask the server",
-}
 # Of what form a text is that stands for a time.
 TIMES = {"date-time": "2026-01-31T06:00:00Z", "date": "2026-01-31"}
 
@@ -166,10 +134,10 @@ def _input(name: str, told: dict[str, Any], value: Any, key: str, fields: list[s
             st.text_input(label, value=typed, key=key, help=help, type="password", placeholder=hint) or None
         )
     if "enum" in told:
-        options = list(told["enum"])
+        options, meanings = list(told["enum"]), told.get("meanings", {})
         return st.selectbox(
             label, options, index=options.index(value) if value in options else 0, key=key, help=help,
-            format_func=lambda word: f"{word}: {MEANINGS[name, word]}" if (name, word) in MEANINGS else str(word),
+            format_func=lambda word: f"{word}: {meanings[word]}" if word in meanings else str(word),
         )  # fmt: skip
     if kind == "boolean":
         return st.checkbox(label, value=bool(value), key=key, help=help)

@@ -18,3 +18,10 @@ def test_what_a_form_folds_away_can_be_left_alone(name):
     schema = CONNECTORS[name].config.model_json_schema()
     folded = {each for each, told in schema["properties"].items() if told.get("further")}
     assert not folded & set(schema.get("required", ()))
+
+
+@pytest.mark.parametrize("name", list(CONNECTORS))
+def test_the_words_of_a_choice_say_what_they_mean(name):
+    for told in CONNECTORS[name].config.model_json_schema()["properties"].values():
+        words = {word for word in told.get("enum", ()) if word[0].isalpha()}
+        assert words == set(told.get("meanings", {}))
