@@ -14,17 +14,17 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors.addresses import resolve
-from connectors.misp_push import push
+from connectors.misp_push import push, why
 from connectors.misp_search import ADDRESS, JSON, PAGE_BYTES, NoMisp, Search
+from connectors.misp_sightings import Sightings
 from connectors.moments import in_utc
 from connectors.registry import Reach, connector
-from connectors.stages import failed, named
+from connectors.stages import failed, named, secured
 from connectors.web import Fetched, Turned, Web, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
@@ -160,7 +160,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
         # Without the key: it is sent once the connection is known to be good.
         bare = Web(config.url, reach, context=web.context, resolver=web.resolver)
         bare.fetch(f"{config.url}/servers/getVersion", JSON, most=1 << 20)
-        yield Stage("TLS", True, _said_of_tls(config.url))
+        yield secured(config.url, "the key")
         stage = "key"
         user = _object(web.fetch(f"{config.url}/users/view/me", JSON, most=1 << 20), config.url)
         if not isinstance(user.get("User"), dict):
@@ -209,10 +209,11 @@ def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload
 
 
 def write(config: Config, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
-    """Events created or updated by their uuid; what is there already as we have it is left alone."""
+    """Events created or updated by their uuid, and sightings; what is there already as we have it is left alone."""
     web = _web(config, reach)
+    seen = Sightings(web, config.url, lambda answer: why(answer, web))
     for event in outgoing.events():
-        yield push(web, config.url, event)
+        yield seen.push(event) if "Sighting" in event else push(web, config.url, event)
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────────────
@@ -318,12 +319,6 @@ def _may_write(role: Item) -> str:
     if not role:
         return ""
     return " and push them" if role.get("perm_add") else "; it may not push any"
-
-
-def _said_of_tls(url: str) -> str:
-    if urlsplit(url).scheme == "https":
-        return "its certificate is trusted"
-    return "there is none: the key goes in clear to this address"
 
 
 def _web(config: Config, reach: Reach) -> Web:

@@ -53,7 +53,9 @@ def push(web: Web, home: str, outgoing: Mapping[str, Any]) -> Delivered:
     except (PyMISPError, ValueError, TypeError) as error:
         return Delivered(0, _refused(whole, f"MISP has no such event: {_brief(str(error), web)}"))
     odd = [
-        refused for one, why in unfit.items() for refused in _refused(records.pop(one, []), _brief(why, web))
+        refused
+        for one, told in unfit.items()
+        for refused in _refused(records.pop(one, []), _brief(told, web))
     ]
     return _deliver(web, home, made, records, odd)
 
@@ -69,7 +71,7 @@ def _deliver(web: Web, home: str, made: Item, records: dict[str, list[str]], odd
             return Delivered(len(whole), tuple(odd))
         answer = _post(web, f"{home}/events/edit/{uuid}", change)
     if answer.status >= 400:
-        return Delivered(0, (*odd, *_refused(whole, _why(answer, web))))
+        return Delivered(0, (*odd, *_refused(whole, why(answer, web))))
     found = _balanced(web, home, uuid, records, _json(answer))
     return Delivered(found.sent, (*odd, *found.refused))
 
@@ -215,9 +217,9 @@ def _balanced(web: Web, home: str, uuid: str, records: dict[str, list[str]], ans
         # The answer to an edit may show only a part: what counts is what is there.
         kept |= _held(_there(web, home, uuid) or {})
     left = [one for one in records if one not in kept]
-    why = _errors(answer, web) or "The instance took the event without it."
+    told = _errors(answer, web) or "The instance took the event without it."
     sent = sum(len(ids) for one, ids in records.items() if one in kept)
-    return Delivered(sent, tuple(refused for one in left for refused in _refused(records[one], why)))
+    return Delivered(sent, tuple(refused for one in left for refused in _refused(records[one], told)))
 
 
 def _post(web: Web, url: str, event: Item) -> Fetched:
@@ -235,7 +237,8 @@ def _json(found: Fetched) -> Item:
     return value if isinstance(value, dict) else {}
 
 
-def _why(found: Fetched, web: Web) -> str:
+def why(found: Fetched, web: Web) -> str:
+    """What an instance says of its refusal, without our secrets."""
     said = _errors(_json(found), web)
     return f"status {found.status}: {said}" if said else f"status {found.status}"
 
@@ -254,5 +257,5 @@ def _brief(text: str, web: Web) -> str:
     return text[:_SHOWN]
 
 
-def _refused(ids: Iterable[str], why: str) -> tuple[Refused, ...]:
-    return tuple(Refused(id, why) for id in ids)
+def _refused(ids: Iterable[str], told: str) -> tuple[Refused, ...]:
+    return tuple(Refused(id, told) for id in ids)

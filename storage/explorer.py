@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,10 @@ from storage import filters, glance, records
 from storage.definitions import NotFound
 from storage.filters import Filter
 
+# The column of `of_events` with the uuid of the MISP event a record came in.
+EVENT = "_event"
+_CAME = "json_extract_string(object, ['$.inside.Event.uuid', '$.row', '$.uuid'])"
+
 
 @dataclass(frozen=True)
 class Page:
@@ -31,13 +35,14 @@ class Page:
 class Lack:
     """What a format can't do without: a record where all fields of one of `absent` are empty is left out.
 
-    `kinds` are the only values of `value_type` there is a form for. A record that keeps its whole
+    `kinds` are the only values of `value_type` there is a form for, `of` a field and how it may not begin. A record that keeps its whole
     object of another's making (`object` with `mark` in it) needs neither.
     """
 
     reason: str
     absent: tuple[tuple[str, ...], ...] = ()
     kinds: tuple[str, ...] = ()
+    of: tuple[str, str] = ("", "")
 
 
 def browse(
@@ -131,12 +136,55 @@ def batches(
     return iter(result.to_arrow_reader(rows))
 
 
+def of_events(
+    cursor: DuckDBPyConnection,
+    target: TargetModel,
+    asked: Filter = Filter(),  # noqa: B008 - frozen
+    *,
+    within: bool,
+    rows: int = 2_000,
+) -> Iterator[pa.RecordBatch]:
+    """The latest records `within` the MISP events they came in, event by event, or those that came in none."""
+    if not records.exists(cursor, target.name):
+        return iter(())
+    where = filters.condition(cursor, target, asked)
+    event = f"CASE WHEN {_CAME}[1] <> '' THEN {_CAME}[1] WHEN {_CAME}[2] = 'event' THEN nullif({_CAME}[3], '') END"
+    result = cursor.execute(
+        f"SELECT *, {event} AS {EVENT} FROM store.records.{identifier(target.name)} WHERE {where.sql} "
+        f"AND {EVENT} IS {'NOT ' if within else ''}NULL ORDER BY {f'{EVENT}, ' if within else ''}_seq",
+        where.values,
+    )
+    return iter(result.to_arrow_reader(rows))
+
+
+def sightings(
+    cursor: DuckDBPyConnection, target: TargetModel, ids: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """The sightings of these records by the record they are of."""
+    if not ids or not records.exists(cursor, target.name):
+        return {}
+    found: dict[str, list[dict[str, Any]]] = {}
+    result = cursor.execute(
+        f"SELECT * FROM store.records.{identifier(target.name)} WHERE sighting_of_ref IN (SELECT unnest(?)) "
+        "ORDER BY _seq",
+        [list(ids)],
+    )
+    for row in _dicts(result):
+        found.setdefault(row["sighting_of_ref"], []).append(row)
+    return found
+
+
 def lacking(
-    cursor: DuckDBPyConnection, target: TargetModel, asked: Filter, lacks: Sequence[Lack], whole: str
+    cursor: DuckDBPyConnection,
+    target: TargetModel,
+    asked: Filter,
+    lacks: Sequence[Lack],
+    whole: Mapping[str, str],
 ) -> tuple[int, dict[str, int]]:
     """How many records a filter means, and how many of them an export leaves out, by the first reason.
 
-    `whole` is a JSON path of `object`: a record whose object has there what its id says leaves as it came.
+    `whole` are JSON paths of `object`, each with a field or none: a record whose object has something at all of
+    them, and what those fields say, leaves as it came.
     """
     if not records.exists(cursor, target.name):
         return 0, {}
@@ -144,7 +192,11 @@ def lacking(
     arms = " ".join(f"WHEN {_lacks(target, lack)} THEN {literal(lack.reason)}" for lack in lacks)
     as_it_came = "false"
     if whole and any(f.name == "object" for f in target.fields):
-        as_it_came = f"coalesce(json_extract_string(object, {literal(whole)}), '') <> ''"
+        found_there = {path: f"coalesce(json_extract_string(object, {literal(path)}), '')" for path in whole}
+        as_it_came = " AND ".join(
+            f"{there} = {identifier(whole[path])}" if whole[path] else f"{there} <> ''"
+            for path, there in found_there.items()
+        )
     case = f"CASE WHEN {as_it_came} THEN NULL {arms} END" if arms else "NULL"
     found = cursor.execute(
         f"SELECT {case} AS reason, count(*) FROM store.records.{identifier(target.name)} "
@@ -168,6 +220,8 @@ def _lacks(target: TargetModel, lack: Lack) -> str:
     ways = [f"({' AND '.join(map(empty, group))})" for group in lack.absent]
     if lack.kinds:
         ways.append(f"value_type NOT IN ({', '.join(map(literal, lack.kinds))})")
+    if lack.of[0]:
+        ways.append(f"starts_with(coalesce({identifier(lack.of[0])}, ''), {literal(lack.of[1])})")
     return f"({' OR '.join(ways)})" if ways else "true"
 
 

@@ -106,6 +106,23 @@ def page(
     return Page(found, found.column("_seq")[-1].as_py()) if found.num_rows else None
 
 
+def sighted(cursor: DuckDBPyConnection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Of indicators and observables by their ids the attribute of MISP's each came as, if one, and its value."""
+    found: dict[str, tuple[str, str]] = {}
+    for name in ("indicator", "observable"):
+        if ids and records.exists(cursor, name):
+            rows = cursor.execute(
+                "SELECT id, json_extract_string(object, ['$.row', '$.uuid']), value "
+                f"FROM store.records.{name} WHERE id IN (SELECT unnest(?))",
+                [list(ids)],
+            ).fetchall()
+            found |= {
+                id: (came[1] or "" if came and came[0] == "attribute" else "", value or "")
+                for id, came, value in rows
+            }
+    return found
+
+
 def waiting(cursor: DuckDBPyConnection, target: TargetModel, asked: Filter, after: int) -> int:
     """How many records have come since a place."""
     if not records.exists(cursor, target.name):

@@ -107,7 +107,7 @@ def query(
 
 
 def export(
-    target: Annotated[str, typer.Argument(help="A target model; `all` with --format stix.")],
+    target: Annotated[str, typer.Argument(help="A target model; `all` with --format stix or misp.")],
     format: Annotated[
         str, typer.Option("--format", "-f", help="csv, parquet, json, ndjson, stix, misp.")
     ] = "csv",

@@ -169,7 +169,7 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
     with given(desk, sink_of(found), f"delivery {number} of {found.name}") as ready:
         while page := publications.page(cursor, model, wanted, at, entered.until, PAGE):
             sent, refused = 0, list[Refused]()
-            outgoing = _outgoing(model, page, found, own, refused)
+            outgoing = _outgoing(desk, model, page, found, own, refused)
             for part in write(ready.source, outgoing, desk.settings.url_allow, ready.bound):
                 sent += part.sent
                 refused += part.refused
@@ -182,7 +182,7 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
 
 
 def _outgoing(
-    model: TargetModel, page: Page, found: Publication, own: str, refused: list[Refused]
+    desk: Desk, model: TargetModel, page: Page, found: Publication, own: str, refused: list[Refused]
 ) -> Outgoing:
     """A page in the form its sink asks for; records without such a form are refused by us."""
     batches = page.rows.to_batches()
@@ -201,5 +201,8 @@ def _outgoing(
 
     return Outgoing(
         model, model.key, columns, objects,
-        lambda: misp_events.events(model, batches, publication=own, title=found.name),
+        lambda: misp_events.events(
+            model, batches, publication=own, title=found.name,
+            sighted=lambda ids: publications.sighted(desk.store.cursor(), ids),
+        ),
     )  # fmt: skip

@@ -15,7 +15,7 @@ FORMATS = {
     "ndjson": "NDJSON",
     "parquet": "Parquet",
     "stix": "STIX 2.1 bundle",
-    "misp": "MISP event",
+    "misp": "MISP events",
     "json": "JSON",
 }
 
@@ -24,7 +24,7 @@ FORMATS = {
 def exporting(view: View, title: str) -> None:
     """What the file will hold, and a link the browser follows by itself: it streams past this page."""
     format = st.radio("Format", list(FORMATS), format_func=lambda f: FORMATS[f], key="export-format")
-    every = format == "stix" and st.checkbox("All target models in one bundle", key="export-all")
+    every = format in ("stix", "misp") and st.checkbox("All target models in one file", key="export-all")
     target = "all" if every else view.target
     filters = {"run": view.run} if every else view.filters()
     found = access.attempt(access.client().export_manifest, target, format, **filters)

@@ -36,6 +36,7 @@ class Instance(Loopback):
         self.key = KEY
         self.keys: list[str | None] = []
         self.edits: list[dict[str, Any]] = []
+        self.sightings = 0
         self.before: Callable[[int], tuple[int, dict[str, str], bytes] | None] = lambda number: None
         instance = self
 
@@ -85,6 +86,10 @@ class Instance(Loopback):
             return 200, {"User": {"id": "1", "email": "analyst@org.test"}, "Role": self.role}
         if path == "/events/restSearch":
             return 200, {"response": [{"Event": event} for event in self.search(body or {})]}
+        if path == "/attributes/restSearch":
+            return 200, {"response": {"Attribute": self.attributes(body or {})}}
+        if path.startswith("/sightings/add/"):
+            return self.sight(path.rpartition("/")[2], body or {})
         if path == "/events/add":
             return self.add(body or {})
         uuid = path.rpartition("/")[2]
@@ -126,6 +131,35 @@ class Instance(Loopback):
         if len(kept["Attribute"]) != len(event.get("Attribute", [])):
             said["errors"] = {"Attribute": {"0": {"value": ["Value not in the right format."]}}}
         return 200, said
+
+    def attributes(self, query: dict[str, Any]) -> list[Event]:
+        """Copies of the attributes meant, with their sightings where they are asked for."""
+        found = []
+        for event in self.events.values():
+            things = (event, *event.get("Object", []))
+            for each in (a for thing in things for a in thing.get("Attribute", [])):
+                if (
+                    query.get("uuid", each["uuid"]) == each["uuid"]
+                    and query.get("value", each["value"]) == each["value"]
+                ):
+                    kept = each if query.get("includeSightings") else {**each, "Sighting": []}
+                    found.append(json.loads(json.dumps(kept)))
+        return found[: query.get("limit", 1000)]
+
+    def sight(self, uuid: str, body: dict[str, Any]) -> Answer:
+        if not self.role.get("perm_sighting", True):
+            return 403, {"message": "You do not have permission to use this functionality."}
+        [attribute] = (
+            a for event in self.events.values() for a in event.get("Attribute", []) if a["uuid"] == uuid
+        )
+        self.sightings += 1
+        # As MISP does it gives an id of its own, and the time of now where none is said.
+        made = {
+            "uuid": f"{self.sightings:08d}-9999-4999-8999-999999999999", "type": str(body.get("type", "0")),
+            "date_sighting": str(body.get("timestamp", NOW)), "source": body.get("source", ""),
+        }  # fmt: skip
+        attribute.setdefault("Sighting", []).append(made)
+        return 200, made
 
     def edit(self, uuid: str, event: Event) -> Answer:
         self.edits.append(event)

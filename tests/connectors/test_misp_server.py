@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
+
 from connectors import check, payloads_of
 from connectors.misp import Config, write
 from connectors.registry import Reach
@@ -85,3 +87,19 @@ def test_what_a_real_server_leaves_out_of_an_event_or_refuses_is_said_of_each_re
     # It edits by PUT alone, which PyMISP does not use either.
     [again] = pushed(misp_server, event)
     assert again.refused[0].why.startswith("status 405")
+
+
+def test_a_sighting_reaches_the_attribute_of_its_value_on_a_real_server(misp_server: Misp) -> None:
+    headers = {"authorization": misp_server.key, "accept": "application/json"}
+    with httpx.Client(base_url=misp_server.url, headers=headers, timeout=30) as client:
+        told = {"type": "domain", "category": "Network activity", "value": "sighted.example", "to_ids": True}
+        client.post(f"/attributes/{misp_server.events[0]}", json=told).raise_for_status()
+        sighting = {"type": "0", "date_sighting": "1767225600", "source": ""}
+        wanted = [
+            {"Sighting": sighting, "attribute": "", "value": value, "records": {"": [value]}}
+            for value in ("sighted.example", "unknown.example")
+        ]
+        outgoing = Outgoing(TARGETS["sighting"], ("id",), events=lambda: iter(wanted))
+        taken = list(write(Config(url=misp_server.url, key=misp_server.key), outgoing, Reach(HERE)))
+        assert [(each.sent, len(each.refused)) for each in taken] == [(1, 0), (0, 1)]
+        assert len(client.get(f"/sightings/{misp_server.events[0]}").raise_for_status().json()) == 1

@@ -5,8 +5,8 @@ Each writer takes batches of rows and yields bytes; what it had to leave out or 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -20,10 +20,10 @@ Rows = Iterable[pa.RecordBatch]
 
 @dataclass(frozen=True)
 class Writer:
-    """One export format. `write` gets a target model and its batches.
+    """One export format. `write` gets a target model and its batches; without one the format asks for more than those.
 
     `lacks` says which records of a model the format can't hold; a record whose `object` has something at
-    the JSON path `whole` leaves as it came, whatever it lacks.
+    the JSON paths `whole`, or there what a field of the record says, leaves as it came, whatever it lacks.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Writer:
     media_type: str
     suffix: str
     note: str
-    write: Callable[[TargetModel, Rows], Iterator[bytes]]
+    write: Callable[[TargetModel, Rows], Iterator[bytes]] | None
     lacks: Callable[[TargetModel], tuple[Lack, ...]] = lambda target: ()
-    whole: str = ""
+    whole: Mapping[str, str] = field(default_factory=dict)
 
 
 def blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -18,13 +18,11 @@ NOTE = "Text cells that begin with = + - @ or a control character have an apostr
 _ROWS_AT_ONCE = 2000
 
 
-def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
-    """RFC 4180, UTF-8, a header line, and CR LF at line ends."""
-    return lines(target, batches, guard=True)
-
-
 def lines(target: TargetModel, batches: Rows, *, guard: bool) -> Iterator[bytes]:
-    """As `write`; without `guard` the cells stand as they are, for machines that read them back."""
+    """RFC 4180, UTF-8, a header line, and CR LF at line ends.
+
+    Without `guard` the cells stand as they are, for machines that read them back.
+    """
     names = [field.name for field in target.fields]
     text = io.StringIO()
     writer = csv.writer(text)

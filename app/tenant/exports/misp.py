@@ -1,4 +1,4 @@
-"""MISP events: indicators and observables as attributes; attributes that came from MISP leave as they came.
+"""Records in MISP's words: indicators and observables as attributes, sightings; what came from MISP as it came.
 
 Nothing leaves to more people than it came for: what has left its event carries who could see it there, sharing
 groups go only with their description, and tags that were local stay here.
@@ -6,22 +6,17 @@ groups go only with their description, and tags that were local stay here.
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import UTC
 from typing import Any
 
-import orjson
-
-from app.tenant.exports import Rows, dictionaries
 from app.tenant.exports.objects import embedded
 from engine.errors import Stop
 from engine.model import TargetModel
 from engine.types.distribution import INHERIT, circle_of
 from engine.types.identity import INDICATORS
-from storage.explorer import Lack
-
-NOTE = "Indicators are attributes to detect with (to_ids), observables are context."
 
 # Kind of ours → MISP type and category (MISP core format §2.4.2; describeTypes' default category).
 _TYPES: dict[str, tuple[str, str]] = {
@@ -42,62 +37,18 @@ _FROM_MISP = (
     "disable_correlation", "data",
 )  # fmt: skip
 
+# What MISP's conversion to STIX makes of an attribute's fields that STIX has none for.
+_LABEL = re.compile(r'misp:(type|category|to_ids)="(.*)"')
+
 
 class NoMispForm(Stop):
     """Records of this target model have no form as MISP attributes."""
 
 
-def refuse(target: TargetModel) -> None:
-    """NoMispForm where records of a target model are no attributes."""
-    if target.name not in ("indicator", "observable"):
+def refuse(target: TargetModel, also: Collection[str] = ()) -> None:
+    """NoMispForm where records of a target model are no attributes, nor of those that are taken as well."""
+    if target.name not in ("indicator", "observable", *also):
         raise NoMispForm(target.name, action="Export indicators or observables, or choose another format.")
-
-
-def lacks(target: TargetModel) -> tuple[Lack, ...]:
-    """What leaves a record without an attribute: `attribute` gives None for the same ones."""
-    return (Lack("without a value or a pattern", absent=(("value", "pattern"),)),)
-
-
-def write(target: TargetModel, batches: Rows) -> Iterator[bytes]:
-    """One event with an attribute for each record."""
-    return event(
-        target, batches, info=f"{target.title or target.name} from Phantom Spire", at=datetime.now(UTC)
-    )
-
-
-def event(target: TargetModel, batches: Rows, *, info: str, at: datetime) -> Iterator[bytes]:
-    """One event, an attribute a line. It is not published, and shared with nobody, until somebody says so."""
-    refuse(target)
-    return _event(target, batches, info, at)
-
-
-def _event(target: TargetModel, batches: Rows, info: str, at: datetime) -> Iterator[bytes]:
-    head = orjson.dumps(
-        {
-            "uuid": str(uuid.uuid4()),
-            "info": info,
-            "date": at.date().isoformat(),
-            "threat_level_id": "4",
-            "analysis": "0",
-            "distribution": "0",
-            "published": False,
-            "timestamp": str(int(at.timestamp())),
-        }
-    )
-    opening = b'{"Event":' + head[:-1] + b',"Attribute":[\n'
-    given: set[str] = set()
-    for row in dictionaries(batches):
-        made = attribute(row, to_ids=target.name == "indicator")
-        # The parts of a composite are records of their own, and one attribute.
-        if made is None or made["uuid"] in given:
-            continue
-        if row.get("object"):
-            given.add(made["uuid"])
-        yield opening + orjson.dumps(made)
-        opening = b",\n"
-    if not opening.startswith(b","):
-        yield opening
-    yield b"\n]}}\n"
 
 
 def attribute(row: dict[str, Any], *, to_ids: bool) -> dict[str, Any] | None:
@@ -108,13 +59,21 @@ def attribute(row: dict[str, Any], *, to_ids: bool) -> dict[str, Any] | None:
     text = row.get("value")
     if not text:
         return _pattern(row)
-    kind, category = _TYPES.get(str(row.get("value_type")), ("text", "Other"))
+    kind, category = _meant(row) or _TYPES.get(str(row.get("value_type")), ("text", "Other"))
     return _common(row) | {
         "type": kind,
         "category": category,
         "value": text,
         "to_ids": to_ids and kind != "text",
     }
+
+
+def _meant(row: dict[str, Any]) -> tuple[str, str] | None:
+    """Type and category in MISP, where MISP's own conversion to STIX noted them; not of one part of several."""
+    said = {found[1]: found[2] for label in row.get("labels") or () if (found := _LABEL.fullmatch(label))}
+    if not said.get("type") or not said.get("category") or "|" in said["type"]:
+        return None
+    return said["type"], said["category"]
 
 
 def from_misp(row: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +106,8 @@ def _pattern(row: dict[str, Any]) -> dict[str, Any] | None:
     kind = {"stix": "stix2-pattern", "yara": "yara", "sigma": "sigma", "snort": "snort"}
     named = kind.get(str(row.get("pattern_type") or "stix"), "text")
     category = {"text": "Other", "snort": "Network activity"}.get(named, "Payload installation")
+    if named != "stix2-pattern" and (meant := _meant(row)):
+        named, category = meant
     return _common(row) | {
         "type": named,
         "category": category,
@@ -156,13 +117,7 @@ def _pattern(row: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _common(row: dict[str, Any]) -> dict[str, Any]:
-    id = str(row["id"])
-    _, _, end = id.rpartition("--")
-    try:
-        own = str(uuid.UUID(end))
-    except ValueError:
-        own = str(uuid.uuid5(INDICATORS, id))
-    made: dict[str, Any] = {"uuid": own}
+    made: dict[str, Any] = {"uuid": own_uuid(str(row["id"]))}
     told = [str(row[name]) for name in ("name", "description", "threat") if row.get(name)]
     if told:
         made["comment"] = " · ".join(dict.fromkeys(told))[:60_000]
@@ -172,7 +127,37 @@ def _common(row: dict[str, Any]) -> dict[str, Any]:
     for name in ("first_seen", "last_seen"):
         if row.get(name) is not None:
             made[name] = row[name].replace(tzinfo=UTC).isoformat()
-    tags = [{"name": tag} for tag in row.get("labels") or []]
+    if row.get("revoked"):
+        made["deleted"] = True
+    tags = [{"name": tag} for tag in row.get("labels") or [] if not _LABEL.fullmatch(tag)]
     if row.get("tlp"):
         tags.append({"name": f"tlp:{str(row['tlp']).lower()}"})
     return {**made, **({"Tag": tags} if tags else {})}
+
+
+_SAID = {"false-positive": "1", "expiration": "2"}
+_OF_A_SIGHTING = ("uuid", "type", "date_sighting", "source", "Organisation")
+
+
+def sighting(row: dict[str, Any]) -> dict[str, Any] | None:
+    """A record of a sighting in MISP's words; None where it has no time, or says that nothing was seen.
+
+    MISP's sightings are one observation each: of a span the end counts, and how often is not said.
+    """
+    came = from_misp(row)
+    if came.get("row") == "sighting":
+        return {name: came[name] for name in _OF_A_SIGHTING if came.get(name) not in (None, "")}
+    kind = next((_SAID[label] for label in row.get("labels") or () if label in _SAID), "0")
+    at = row.get("last_seen") or row.get("first_seen") or row.get("modified")
+    if at is None or (kind == "0" and row.get("count") == 0):
+        return None
+    made = {"uuid": own_uuid(str(row["id"])), "type": kind, "source": ""}
+    return made | {"date_sighting": str(int(at.replace(tzinfo=UTC).timestamp()))}
+
+
+def own_uuid(id: str) -> str:
+    """The uuid in an id of ours, or one made of it."""
+    try:
+        return str(uuid.UUID(id.rpartition("--")[2]))
+    except ValueError:
+        return str(uuid.uuid5(INDICATORS, id))

@@ -7,11 +7,11 @@ else goes into one event of the publication, always the same one.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.tenant.exports import Rows, dictionaries
-from app.tenant.exports.misp import attribute, exported_tags, from_misp, refuse
+from app.tenant.exports.misp import attribute, exported_tags, from_misp, refuse, sighting
 from engine.model import TargetModel
 from engine.types.distribution import INHERIT, OWN, circle_of
 from engine.types.identity import INDICATORS
@@ -26,16 +26,23 @@ _REFERENCE = ("uuid", "referenced_uuid", "relationship_type", "comment")
 _REPORT = ("uuid", "name", "content", "timestamp", "deleted")
 
 Item = dict[str, Any]
+# What is sighted, by its id here: the attribute it came as, or "", and its value, or "".
+Sighted = Callable[[Sequence[str]], Mapping[str, tuple[str, str]]]
 
 
-def events(target: TargetModel, batches: Rows, *, publication: str, title: str) -> Iterator[Item]:
+def events(
+    target: TargetModel, batches: Rows, *, publication: str, title: str, sighted: Sighted = lambda ids: {}
+) -> Iterator[Item]:
     """Events with at most `PIECE` records each, and in `records` which records stand for what in them.
 
     `publication` tells it from every other one that may push to the same instance, `title` names its event.
-    A record without a form in MISP comes as a piece of its own, without an event and with the reason.
+    A record without a form in MISP comes as a piece of its own, without an event and with the reason. Sightings
+    come one by one, with the attribute each is of as `sighted` knows it.
     """
-    if target.name not in ("report", "stix-object"):
-        refuse(target)
+    refuse(target, ("report", "stix-object", "sighting"))
+    if target.name == "sighting":
+        yield from _sightings(batches, sighted)
+        return
     own = str(uuid.uuid5(INDICATORS, f"misp-event:{publication}"))
     head = {
         "uuid": own,
@@ -52,7 +59,7 @@ def events(target: TargetModel, batches: Rows, *, publication: str, title: str) 
             around = head
         piece = pieces.setdefault(str(around["uuid"]), _Piece(around))
         if not piece.take(target, row, came):
-            yield {"Event": None, "records": {"": [str(row["id"])]}, "why": "It has no form in MISP."}
+            yield _without(row, "It has no form in MISP.")
         elif piece.count >= PIECE:
             yield pieces.pop(str(around["uuid"])).event()
         elif sum(each.count for each in pieces.values()) >= 4 * PIECE:
@@ -61,6 +68,27 @@ def events(target: TargetModel, batches: Rows, *, publication: str, title: str) 
     for piece in pieces.values():
         if piece.count:
             yield piece.event()
+
+
+def _sightings(batches: Rows, sighted: Sighted) -> Iterator[Item]:
+    for batch in batches:
+        rows = list(dictionaries([batch]))
+        known = sighted([str(row["sighting_of_ref"]) for row in rows if row.get("sighting_of_ref")])
+        for row in rows:
+            came, made = from_misp(row), sighting(row)
+            of = known.get(str(row.get("sighting_of_ref")), ("", ""))
+            attribute_ = str(came.get("attribute_uuid") or of[0])
+            if made is None or not made.get("date_sighting"):
+                yield _without(row, "It says no time, or that nothing was seen.")
+            elif not attribute_ and not of[1]:
+                yield _without(row, "What was seen is no value that is stored here.")
+            else:
+                records = {"": [str(row["id"])]}
+                yield {"Sighting": made, "attribute": attribute_, "value": of[1], "records": records}
+
+
+def _without(row: Item, why: str) -> Item:
+    return {"Event": None, "records": {"": [str(row["id"])]}, "why": why}
 
 
 class _Piece:

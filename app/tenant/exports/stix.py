@@ -52,6 +52,7 @@ _HASHES = {
 _KINDS = (*_OBSERVABLE, *_HASHES, "filename", "asn", "mutex", "registry-key")
 _TLP = {name: marking for marking, name in reversed(MARKINGS.items())}
 _STRICT = {name: place for place, name in enumerate(("CLEAR", "GREEN", "AMBER", "AMBER+STRICT", "RED"))}
+_OBSERVED = "observable--"
 _NEEDS = {
     "report": ("name", "published", "object_refs"), "grouping": ("context", "object_refs"), "note": ("content", "object_refs"),
     "opinion": ("opinion", "object_refs"), "relationship": ("relationship_type", "source_ref", "target_ref"),
@@ -94,7 +95,9 @@ def lacks(target: TargetModel) -> tuple[Lack, ...]:
             ),
         )
     names = ("name", "cve") if target.name == "vulnerability" else ("name",)
-    return tuple(
+    # STIX 2.1 §5.2: what is sighted is a domain object, and no observable.
+    of = (Lack("of an observable, of which STIX 2.1 has no sightings", of=("sighting_of_ref", _OBSERVED)),)
+    return (of if target.name == "sighting" else ()) + tuple(
         Lack(f"without {need}, which STIX 2.1 requires", absent=(names if need == "name" else (need,),))
         for need in _needs(target)
     )
@@ -154,6 +157,8 @@ def _made(target: TargetModel, row: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if target.name == "observable":
         return _observable(row)
+    if str(row.get("sighting_of_ref") or "").startswith(_OBSERVED):
+        return None
     given = _properties(target, row)
     made: dict[str, Any] = {
         "type": target.name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 import orjson
 import pyarrow as pa
@@ -14,7 +15,7 @@ from app.tenant import journal
 from app.tenant.asking import Asked
 from app.tenant.caller import Here, Who
 from app.tenant.desk import Desk, targets
-from app.tenant.exports import Writer, blocks, columnar, delimited, misp, objects, stix
+from app.tenant.exports import Writer, blocks, columnar, delimited, misp, misp_file, objects, stix
 from app.tenant.routes.targets import model_of
 from app.tenant.schemas.records import ExportManifest, LeftOut
 from engine.model import TargetModel
@@ -27,13 +28,13 @@ router = APIRouter(tags=["export"])
 WRITERS: dict[str, Writer] = {
     w.name: w
     for w in (
-        Writer("csv", "CSV", "text/csv; charset=utf-8", "csv", delimited.NOTE, delimited.write),
+        Writer("csv", "CSV", "text/csv; charset=utf-8", "csv", delimited.NOTE, None),
         Writer("parquet", "Parquet", "application/vnd.apache.parquet", "parquet", "", columnar.write),
         Writer("json", "JSON", "application/json", "json", "", objects.write),
         Writer("ndjson", "NDJSON", "application/x-ndjson", "ndjson", "", objects.lines),
         Writer("stix", "STIX 2.1 bundle", "application/stix+json;version=2.1", "json", stix.NOTE, stix.write,
-               stix.lacks, "$.type"),
-        Writer("misp", "MISP event", "application/json", "json", misp.NOTE, misp.write, misp.lacks, "$.uuid"),
+               stix.lacks, {"$.type": "", "$.id": "id"}),
+        Writer("misp", "MISP events", "application/json", "json", misp_file.NOTE, None, misp_file.lacks, {"$.row": ""}),
     )
 }  # fmt: skip
 EVERYTHING = "all"
@@ -52,18 +53,20 @@ def export(
 ) -> StreamingResponse:
     """The latest records of a target model, under the filters of `/records/{target}`.
 
-    `all` with `format=stix` gives every STIX object in one bundle. `X-Left-Out` says as JSON how many
-    records the format can't hold, by reason.
+    `all` with `format=stix` gives every STIX object in one bundle, with `format=misp` every event with all that
+    it holds. `X-Left-Out` says as JSON how many records the format can't hold, by reason.
     """
     writer = WRITERS[format]
     models = _models(desk, target, format)
-    if target == EVERYTHING and format == "stix":
+    if format == "misp":
+        body = _events(desk, models, asked, "Records" if target == EVERYTHING else models[0].title or target)
+    elif target == EVERYTHING:
         body = stix.bundle([(model, _batches(desk, model, asked)) for model in models])
     else:
         batches = _batches(desk, models[0], asked)
         body = (
             delimited.lines(models[0], batches, guard=guard)
-            if format == "csv"
+            if writer.write is None
             else writer.write(models[0], batches)
         )
     manifest = _manifest(desk, target, models, writer, asked, guard)
@@ -89,14 +92,16 @@ def manifest(
 
 
 def _models(desk: Desk, target: str, format: str) -> list[TargetModel]:
-    if target != EVERYTHING or format != "stix":
+    if target != EVERYTHING or format not in ("stix", "misp"):
         model = model_of(desk, target)
         if format == "stix":
             stix.refuse(model)
         elif format == "misp":
-            misp.refuse(model)
+            misp.refuse(model, ("report",))
         return [model]
     kept = glance.counts(desk.store.cursor())
+    if format == "misp":
+        return [m for m in targets(desk).values() if m.name in kept and m.name in misp_file.MODELS]
     return [m for m in targets(desk).values() if m.name in kept and stix.exportable(m)]
 
 
@@ -118,6 +123,25 @@ def _manifest(
         left_out=[LeftOut(reason=reason, count=count) for reason, count in reasons.items()],
         note=writer.note if guard or writer.name != "csv" else UNGUARDED,
     )
+
+
+def _events(desk: Desk, models: list[TargetModel], asked: Filter, title: str) -> Iterator[bytes]:
+    known = targets(desk)
+
+    def rows(model: TargetModel, asked: Filter, *, within: bool) -> Iterator[pa.RecordBatch]:
+        with explorer.interruptible(desk.store.cursor()) as cursor:
+            yield from explorer.of_events(cursor, model, asked, within=within)
+
+    def seen(ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        with explorer.interruptible(desk.store.cursor()) as cursor:
+            return explorer.sightings(cursor, known["sighting"], ids)
+
+    parts = [misp_file.Part(m, rows(m, asked, within=False), rows(m, asked, within=True)) for m in models]
+    if all(model.name != "report" for model in models):
+        parts.append(
+            misp_file.Part(known["report"], within=rows(known["report"], Filter(), within=True), bare=True)
+        )
+    return misp_file.write(parts, seen, info=f"{title} from Phantom Spire", at=datetime.now(UTC))
 
 
 def _batches(desk: Desk, model: TargetModel, asked: Filter) -> Iterator[pa.RecordBatch]:

@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from stix2validator import ValidationOptions, validate_string
 
 from app.client import Client
 from app.tenant.desk import Desk
 from app.tenant.exports.misp_events import events
+from connectors import payloads_of
+from engine.model import Source
 from engine.targets import TARGETS
 from engine.types.distribution import INHERIT, OWN, Circle, circle_of, narrower
 from storage import explorer
 from storage.filters import Filter
 from tests.connectors.misp_instance import KEY, Instance
+from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
 
 KEPT = (
     "type",
@@ -163,36 +168,6 @@ def test_one_value_of_several_sources_is_found_by_any_spelling_of_it(client: Cli
     assert (detected["source"], detected["severity"]) == ("Team 2", "high")
 
 
-def test_what_is_exported_as_one_event_says_who_could_see_each_attribute(
-    client: Client, tmp_path: Path
-) -> None:
-    group = {"uuid": "77777777-0000-4000-8000-000000000000", "name": "Partners"}
-    base = {"type": "domain", "category": "Network activity", "to_ids": True, "timestamp": "1700000000"}
-    tags = [{"name": "ours", "local": True}, {"name": "type:OSINT"}]
-    inner = [
-        {**base, "uuid": f"0000000{n}-0000-4000-8000-000000000000", "value": f"{n}.example", **more}
-        for n, more in enumerate((
-            {"distribution": "5", "Tag": tags}, {"distribution": "0"}, {"distribution": "4", "SharingGroup": group},
-            {"distribution": "4", "sharing_group_id": "3"},
-        ))
-    ]  # fmt: skip
-    event = {
-        "uuid": "99999999-0000-4000-8000-000000000000",
-        "info": "x",
-        "distribution": "3",
-        "Attribute": inner,
-    }
-    path = tmp_path / "event.json"
-    path.write_text(json.dumps({"Event": event}))
-    client.ingest(path, wait=60)
-    out = json.loads(b"".join(client.export("indicator", "misp")))["Event"]
-    by_value = {a["value"]: a for a in out["Attribute"]}
-    assert out["distribution"] == "0"
-    assert [by_value[f"{n}.example"]["distribution"] for n in range(4)] == ["3", "0", "4", "0"]
-    assert by_value["2.example"]["SharingGroup"] == group
-    assert by_value["0.example"]["Tag"] == [{"name": "type:OSINT"}]
-
-
 def test_records_are_published_to_an_instance_into_their_events_and_a_second_time_changes_nothing(
     client: Client, desk: Desk, tmp_path: Path
 ) -> None:
@@ -224,3 +199,93 @@ def test_records_are_published_to_an_instance_into_their_events_and_a_second_tim
         client.delivery(other.publication.id, client.deliver(other.publication.id).delivery, wait=60)
         held = [a["uuid"] for each in instance.events.values() for a in each["Attribute"]]
         assert len(held) == len(set(held)) == 5
+
+
+def test_sightings_are_published_onto_the_attributes_they_are_of_once(
+    client: Client, desk: Desk, tmp_path: Path
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+
+    def uuid(number: int) -> str:
+        return f"{number:08d}-0000-4000-8000-000000000000"
+
+    def sighting(number: int, of: str, **more: Any) -> dict[str, Any]:
+        known = {
+            "type": "sighting",
+            "spec_version": "2.1",
+            "id": f"sighting--{uuid(number)}",
+            "sighting_of_ref": of,
+        }
+        times = dict.fromkeys(("created", "modified", "last_seen"), "2026-01-01T00:00:00.000Z")
+        return {**known, **times, "count": 1, **more}
+
+    seen = {"uuid": uuid(9), "type": "1", "date_sighting": "1700000000", "source": "a sensor"}
+    attribute = {
+        "uuid": uuid(1),
+        "type": "domain",
+        "category": "Network activity",
+        "value": "a.example",
+        "to_ids": True,
+    }
+    event = {"uuid": uuid(99), "info": "From MISP", "Attribute": [{**attribute, "Sighting": [seen]}]}
+    (tmp_path / "event.json").write_text(json.dumps({"Event": event}))
+    client.ingest(tmp_path / "event.json", wait=60)
+    made = {
+        "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid(2)}", "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z", "valid_from": "2026-01-01T00:00:00Z", "pattern_type": "stix",
+        "pattern": "[domain-name:value = 'b.example']",
+    }  # fmt: skip
+    objects = [
+        made, sighting(11, f"indicator--{uuid(1)}"), sighting(12, made["id"]), sighting(13, f"malware--{uuid(3)}"),
+        sighting(14, made["id"], count=0),
+    ]  # fmt: skip
+    (tmp_path / "seen.json").write_text(
+        json.dumps({"type": "bundle", "id": f"bundle--{uuid(1)}", "objects": objects})
+    )
+    client.ingest(tmp_path / "seen.json", wait=60)
+    with closing(Instance()) as instance:
+        config = {"url": instance.url, "key": KEY}
+        for target in ("indicator", "sighting"):
+            publication = client.create_publication(
+                name=target.title(), connector="misp", config=config, target=target
+            ).publication.id
+            for how in ({}, {"anew": True}):
+                found = client.delivery(publication, client.deliver(publication, **how).delivery, wait=60)
+        assert (found.sent, {each.id for each in found.refusals}) == (
+            3, {f"sighting--{uuid(13)}", f"sighting--{uuid(14)}"},
+        )  # fmt: skip
+        there = {a["value"]: a for each in instance.events.values() for a in each["Attribute"]}
+        assert {(s["type"], s["date_sighting"], s["source"]) for s in there["a.example"]["Sighting"]} == {
+            ("1", "1700000000", "a sensor"), ("0", "1767225600", ""),
+        }  # fmt: skip
+        assert [s["date_sighting"] for s in there["b.example"]["Sighting"]] == ["1767225600"]
+        assert instance.sightings == 3
+
+
+@pytest.mark.parametrize("taxii_server", ["2.1"], indirect=True)
+def test_sightings_of_indicators_are_published_as_stix_and_those_of_context_are_refused(
+    client: Client, desk: Desk, taxii_server: Taxii, tmp_path: Path
+) -> None:
+    desk.settings = desk.settings.model_copy(update={"url_allow": ("127.0.0.1",)})
+    attributes = [
+        {
+            "uuid": str(uuid4()), "type": "domain", "category": "Network activity", "value": f"{to_ids}.example",
+            "to_ids": to_ids, "Sighting": [{"uuid": str(uuid4()), "type": "0", "date_sighting": "1700000000"}],
+        }
+        for to_ids in (True, False)
+    ]  # fmt: skip
+    event = {"uuid": str(uuid4()), "info": "Seen", "Attribute": attributes}
+    (tmp_path / "event.json").write_text(json.dumps({"Event": event}))
+    client.ingest(tmp_path / "event.json", wait=60)
+    assert client.export_manifest("sighting", "stix").exported == 1
+    config = {"url": taxii_server.inbox, "username": ACCOUNT, "password": PASSWORD, "collections": ["Inbox"]}
+    id = client.create_publication(
+        name="Seen", connector="taxii", config=config, target="sighting"
+    ).publication.id
+    found = client.delivery(id, client.deliver(id).delivery, wait=60)
+    assert (found.sent, [each.why for each in found.refusals]) == (1, ["It has no form in STIX 2.1."])
+    source = Source(id="t", name="t", connector="taxii", config=config)
+    there = [o for page in payloads_of(source, None, ("127.0.0.1",)) for o in json.loads(page.stream.read())["objects"]]  # fmt: skip
+    [sighting] = [o for o in there if o["id"] == f"sighting--{attributes[0]['Sighting'][0]['uuid']}"]
+    assert sighting["sighting_of_ref"] == f"indicator--{attributes[0]['uuid']}"
+    assert validate_string(json.dumps(sighting), ValidationOptions(version="2.1")).is_valid
