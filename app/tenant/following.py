@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.tenant.desk import Desk, targets
-from app.tenant.reading import AMONG, chosen, extent, held, named
+from app.tenant.reading import AMONG, chosen, extent, held, named, wanting
 from app.tenant.schemas.chains import Broken, Stage, Trace
 from engine import errors
 from engine.compile import Branch, Check, compile_plan
@@ -39,11 +39,8 @@ def follow(
     plan = compile_plan(mappings, models)
     narrow = compile_plan([narrowed(mappings[at], field)], models).branches[0]
     way = chain(narrow, field, models)
-    with held(desk, read, AMONG, raw=any(RAW in branch.fields for branch in plan.branches)) as (
-        cursor,
-        table,
-        _,
-    ):
+    raw = any(RAW in branch.fields for branch in plan.branches)
+    with held(desk, read, AMONG, raw=raw, besides=wanting(read, plan)) as (cursor, table, _):
         picked = chosen(cursor, table, rows, named(desk, read))
         place = traces.place_of(cursor, table, line) if line is not None else None
         wanted = sorted({*picked, *([place] if place is not None else [])})

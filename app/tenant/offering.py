@@ -13,7 +13,7 @@ from duckdb import DuckDBPyConnection
 from app.tenant.desk import Desk, targets
 from app.tenant.following import mapped, mapping_at, narrowed
 from app.tenant.proposing import DATE_FIXES, TEXT_FIXES, with_dates
-from app.tenant.reading import AMONG, chosen, extent, held, named
+from app.tenant.reading import AMONG, chosen, extent, held, named, wanting
 from app.tenant.repairing import TEXT
 from app.tenant.schemas.chains import Offer, Offers, Reading, Readings
 from app.tenant.values import plain
@@ -56,7 +56,7 @@ def offers(desk: Desk, read: Source, mappings: Sequence[Mapping], at: int, field
     narrow = compile_plan([narrowed(mappings[at], field)], models)
     way = chain(narrow.branches[0], field, models)
     raw = any(RAW in branch.fields for branch in plan.branches)
-    with held(desk, read, AMONG, raw=raw) as (cursor, table, _):
+    with held(desk, read, AMONG, raw=raw, besides=wanting(read, plan)) as (cursor, table, _):
         picked = chosen(cursor, table, rows, named(desk, read))
         whole = table.complete and len(picked) == table.rows
         said = extent(len(picked), whole, table.complete, table.rows)

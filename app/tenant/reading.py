@@ -29,13 +29,14 @@ from app.tenant.tracing import shown
 from connectors import hint_of
 from connectors.formats import CHUNK_BYTES, FORMATS, reader, refit, sniff
 from connectors.formats.outline import of_members, outline
+from engine.compile import Plan
 from engine.errors import Stop
 from engine.model import Dialect, Shape, Source, SourceField
 from engine.ports import Chunk, Segment
 from engine.profile import Profile, profile
 from engine.profile.picks import condition
 from engine.sample import sample
-from engine.scan import RAW, literal
+from engine.scan import EXTRA, RAW, literal
 from engine.targets import stix_mappings
 from storage import definitions, glance, texts
 from storage.glance import TextRow
@@ -296,6 +297,13 @@ def _types(desk: Desk, source: Source, shape: Shape) -> tuple[list[KindCount], s
         counts = glance.counted(cursor, table, "type")
         said = extent(table.rows, table.complete, table.complete, table.rows)
     return [KindCount(type=t, count=n, chosen=not chosen or t in chosen) for t, n in counts if t], said
+
+
+def wanting(source: Source, plan: Plan, besides: Sequence[SourceField] = ()) -> tuple[SourceField, ...]:
+    """Fields a plan reads that the source does not have; held as well, they are empty in every row."""
+    known = {f.name for f in (*shape_of(source).fields, *besides)} | {RAW, EXTRA}
+    names = dict.fromkeys(n for branch in plan.branches for n in branch.fields if n not in known)
+    return tuple(SourceField(name=name) for name in names)
 
 
 def chosen(cursor: DuckDBPyConnection, table: Texts, rows: int, of: str) -> list[int]:

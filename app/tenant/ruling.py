@@ -10,7 +10,7 @@ from typing import Any
 
 from app.tenant.desk import Desk, targets
 from app.tenant.following import mapping_at
-from app.tenant.reading import AMONG, chosen, extent, held, named
+from app.tenant.reading import AMONG, chosen, extent, held, named, wanting
 from app.tenant.schemas.rules import CaughtRow, Judged, Judgement, RuleOffer, RuleOffers
 from app.tenant.values import plain
 from engine.compile import Plan, compile_plan
@@ -76,7 +76,7 @@ def _with(mapping: Mapping, rules: Sequence[Rule]) -> Mapping:
 def _tried(desk: Desk, read: Source, mappings: Sequence[Mapping], at: int, rows: int) -> Tried:
     plan = compile_plan(mappings, targets(desk))
     raw = any(RAW in branch.fields for branch in plan.branches)
-    with held(desk, read, AMONG, raw=raw) as (cursor, table, shape):
+    with held(desk, read, AMONG, raw=raw, besides=wanting(read, plan)) as (cursor, table, shape):
         picked = chosen(cursor, table, rows, named(desk, read))
         found = texts.preview(cursor, plan, table, picked, {f.name: f for f in shape.fields})
     whole = table.complete and len(picked) == table.rows

@@ -10,7 +10,7 @@ from typing import Any
 from app.tenant.desk import Desk, pipeline, source, targets
 from app.tenant.exports.objects import embedded
 from app.tenant.loading import fields_of, shape_of
-from app.tenant.reading import AMONG, chosen, extent, held, named
+from app.tenant.reading import AMONG, chosen, extent, held, named, wanting
 from app.tenant.schemas.mappings import Difference, Impact, MappingPreview, PreviewRow
 from app.tenant.values import plain
 from connectors.formats import reader
@@ -19,7 +19,7 @@ from engine.drift_guard import Guard
 from engine.errors import Stop
 from engine.model import FieldType, Mapping, Source, SourceField, TargetModel
 from engine.ports import Segment
-from engine.scan import EXTRA, RAW
+from engine.scan import RAW
 from storage import impact, runs, staging, texts
 from storage.impact import Comparison
 
@@ -45,10 +45,9 @@ def preview(
     models = targets(desk)
     plan = compile_plan(mappings, models, guard)
     reads_raw = any(RAW in branch.fields for branch in plan.branches)
-    known = {f.name for f in (*shape_of(read).fields, *besides)} | {RAW, EXTRA}
-    gone = dict.fromkeys(name for branch in plan.branches for name in branch.fields if name not in known)
+    gone = wanting(read, plan, besides)
     extra = [guard.extra] if guard is not None and guard.extra is not None else []
-    also = (*besides, *(SourceField(name=name) for name in gone), *extra)
+    also = (*besides, *gone, *extra)
     with held(desk, read, AMONG, raw=reads_raw, segments=segments, besides=also) as (cursor, table, shape):
         of = named(desk, read) if segments is None else " ".join(s.sha256 for s in segments)
         picked = chosen(cursor, table, rows, of)
@@ -64,6 +63,7 @@ def preview(
         filtered=counted["filtered"],
         extent=extent(len(picked), whole, table.complete, table.rows),
         sql=[branch.sql for branch in plan.branches],
+        lacking=[field.name for field in gone],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from app.tenant.desk import Desk, targets
 from app.tenant.following import mapped, mapping_at
-from app.tenant.reading import ALL, AMONG, chosen, extent, held, named
+from app.tenant.reading import ALL, AMONG, chosen, extent, held, named, wanting
 from app.tenant.schemas.values import ClusterView, Values, ValueView
 from engine.compile import compile_plan
 from engine.lineage import chain
@@ -49,7 +49,11 @@ def values(
     way = chain(narrow, field, models)
     after = place + 1 if place < len(item.steps) else place
     raw = any(RAW in branch.fields for branch in plan.branches)
-    with held(desk, read, ALL if whole else AMONG, raw=raw) as (cursor, table, _):
+    with held(desk, read, ALL if whole else AMONG, raw=raw, besides=wanting(read, plan)) as (
+        cursor,
+        table,
+        _,
+    ):
         picked = range(table.rows) if whole else chosen(cursor, table, rows, named(desk, read))
         found = traces.distinct(cursor, plan, at, narrow, way, table, picked, (place, after))
     counts = {value: count for value, _, count in found if value is not None}

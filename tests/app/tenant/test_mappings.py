@@ -114,3 +114,30 @@ def test_lineage_leads_from_a_target_field_to_its_sources_and_steps(client: Clie
     assert "indicator" in value.sources
     assert value.steps
     assert [v.version for v in client.pipeline_versions(done.pipeline)] == [1]
+
+
+def test_a_mapping_that_reads_a_field_the_source_lost_can_still_be_looked_at_and_mended(
+    client: Client,
+) -> None:
+    read = client.create_source(text="ip,tlp\n203.0.113.7,amber\n203.0.113.8,green\n", name="lost").source.id
+    mapping = {
+        "target": "indicator",
+        "where": "kind IS NULL",
+        "fields": [
+            {"field": "id", "from": "ip", "steps": [{"step": "stix_id"}]},
+            {"field": "value", "from": "ip"},
+            {"field": "name", "from": "family", "steps": [{"step": "lower"}, {"step": "map", "options": {"values": {"a": "b"}}}]},
+        ],
+    }  # fmt: skip
+    shown = client.preview(read, [mapping])
+    assert sorted(shown.lacking) == ["family", "kind"]
+    assert [row.outcome for row in shown.rows] == ["good", "good"]
+
+    found = client.trace(read, [mapping], "name")
+    assert [stage.value for stage in found.stages] == [None] * 4
+    assert client.trace(read, [mapping], "value").stages[-1].value == "203.0.113.7"
+    assert client.offers(read, [mapping], "name").extent == "all 2 rows"
+    assert client.values(read, [mapping], "name", step=1).values == []
+    rule = {"id": "named", "operator": "required", "field": "name"}
+    assert client.try_rules(read, [mapping], [rule]).rules[0].caught == 2
+    assert client.rule_offers(read, [mapping]).extent == "all 2 rows"
