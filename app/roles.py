@@ -200,6 +200,8 @@ TABLE: tuple[Entry, ...] = (
         POST               /readings
         POST               /values
         POST               /difference
+        POST               /mappings/text
+        POST               /mappings/read
         POST               /targets/propose
         POST               /rules/offers
         POST               /rules/try

@@ -10,12 +10,20 @@ from app.tenant.schemas.chains import Offers, Readings, Trace
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.drafts import DraftHead, DraftView
 from app.tenant.schemas.drift import DriftAccepted, DriftPatch, DriftView
-from app.tenant.schemas.mappings import ChangeView, Impact, MappingPreview, Suggestions
+from app.tenant.schemas.mappings import (
+    ChangeView,
+    Impact,
+    MappingPreview,
+    MappingText,
+    ReadMappings,
+    Suggestions,
+)
 from app.tenant.schemas.pipelines import PipelineLineage, PipelineView
 from app.tenant.schemas.rules import Judgement, RuleOffers
 from app.tenant.schemas.templates import Applied, TemplateView
 from app.tenant.schemas.values import Values
 from app.wire import plain, read
+from engine.model import Mapping
 
 
 class Mappings(Wire):
@@ -85,6 +93,15 @@ class Mappings(Wire):
         body = {"pipeline": pipeline, "mappings": list(mappings), "examples": examples}
         return self.post("/impact", Impact, body)
 
+    def mappings_text(self, mappings: Sequence[Any], format: str = "yaml") -> str:
+        """Mappings as YAML, or as SQL to read and edit."""
+        body = {"mappings": list(mappings), "format": format}
+        return self.post("/mappings/text", MappingText, body).text
+
+    def read_mappings(self, text: str) -> list[Mapping]:
+        """What mappings a text holds, edits included."""
+        return self.post("/mappings/read", ReadMappings, {"text": text}).mappings
+
     def pipelines(self) -> list[PipelineView]:
         return self.get("/pipelines", list[PipelineView])
 
@@ -109,6 +126,7 @@ class Mappings(Wire):
         return self.request("GET", f"/pipelines/{id}/export", params={"format": format}).text
 
     def import_pipeline(self, text: str) -> PipelineView:
+        """From the YAML or the SQL an export gave."""
         headers = {"content-type": "application/yaml"}
         return read(
             self.request("POST", "/pipelines/import", content=text.encode(), headers=headers), PipelineView

@@ -19,7 +19,9 @@ from engine.errors import SpireError, Stop
 LEDGER = ("read", "inserted", "updated", "unchanged", "duplicate", "rejected", "filtered", "balanced")
 Mapping = Annotated[
     Path | None,
-    typer.Option("--mapping", "-m", exists=True, dir_okay=False, help="A mapping or pipeline in YAML."),
+    typer.Option(
+        "--mapping", "-m", exists=True, dir_okay=False, help="A mapping or pipeline in YAML or SQL."
+    ),
 ]
 Target = Annotated[str | None, typer.Option("--target", help="The target model, e.g. indicator.")]
 
@@ -137,9 +139,7 @@ def preview(
     with access.tenant(tenant) as client:
         source = _source(client, what)
         if mapping is not None:
-            plain = yaml.safe_load(mapping.read_text(encoding="utf-8"))
-            plain = plain["mappings"] if isinstance(plain, dict) and "mappings" in plain else plain
-            mappings = plain if isinstance(plain, list) else [plain]
+            mappings = client.read_mappings(mapping.read_text(encoding="utf-8"))
         else:
             found = client.suggest(source, target)
             mappings = list(found.ready if found.ready and target is None else [found.suggestions[0].mapping])

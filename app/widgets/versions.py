@@ -9,23 +9,25 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, drafts, frame, words
+from app.widgets import access, frame, texts, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.drafts import Draft
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.output import text_of
+from app.widgets.texts import PAST, TAKEN
 
 DRAFT = 0
-# Where the session keeps whose past is open.
-PAST = "past-of"
 _MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 
 def versions(client: Client, edited: Draft) -> None:
-    """Draw versions with their differences, impact, export and import of the pipeline at hand."""
+    """Draw versions with their differences, impact, and the text of the draft and of the pipeline at hand."""
+    if st.session_state.pop(TAKEN, False):
+        st.rerun()  # the whole page shows another draft now
     id = edited.now["pipeline"]
     if not id:
-        st.caption("Save it once; then its versions, its YAML and its SQL are here.")
+        texts.drafted(client, edited)
+        st.caption("Save it once; then its versions, and what a change does to stored records, are here too.")
         return
     one, two, three = st.tabs(["Versions", "Impact on stored records", "YAML and SQL"])
     with one:
@@ -33,12 +35,11 @@ def versions(client: Client, edited: Draft) -> None:
     with two:
         _impact(client, edited, id)
     with three:
-        _texts(client, id)
+        texts.drafted(client, edited)
+        texts.kept(client, id)
 
 
 def _past(client: Client, edited: Draft, id: str) -> None:
-    if st.session_state.pop("took-back", False):
-        st.rerun()  # the whole page shows another draft now
     found = client.pipeline_versions(id)
     newest = found[0].version if found else 0
     rows = [
@@ -56,7 +57,12 @@ def _past(client: Client, edited: Draft, id: str) -> None:
         )
         for version in found
     ]
-    heads = [Column("Version", right=True), Column("Why"), Column("Who"), Column("When")]
+    heads = [
+        Column("Version", right=True, width="72px"),
+        Column("Why", fills=True),
+        Column("Who"),
+        Column("When", right=True),
+    ]
     listing("Versions", heads, rows, key="version-list", height=190)
     _compare(client, edited, id, [version.version for version in found])
 
@@ -98,7 +104,7 @@ def _compare(client: Client, edited: Draft, id: str, known: list[int]) -> None:
 def _take_back(client: Client, edited: Draft, id: str, version: int) -> None:
     """Put a version into the draft, as one edit that can be undone."""
     edited.edit(mappings=_mappings(client, id, version), at=0)
-    st.session_state["took-back"] = True
+    st.session_state[TAKEN] = True
     st.session_state.pop(PAST, None)
     frame.tell(f"Version {version} is in the draft now; undo takes that back. Save it to make it count.")
 
@@ -174,32 +180,3 @@ def _changes(found: Any) -> None:
             "Examples", [Column("Record"), Column("Field"), Column("Now"), Column("Then")], shown, key="impact-list",
             height=300, widest=180, none="No record changes.",
         )  # fmt: skip
-
-
-def _texts(client: Client, id: str) -> None:
-    base = f"/api/v1/tenants/{access.tenant()}/pipelines/{id}/export"
-    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
-    form = row.segmented_control(
-        "Form",
-        ["yaml", "sql"],
-        format_func=str.upper,
-        default="yaml",
-        key="text-form",
-        label_visibility="collapsed",
-    )
-    form = form or "yaml"
-    row.link_button(f"Open as {form.upper()}", f"{base}?format={form}")
-    row.html('<span class="s m">As saved. Both come back the same.</span>')
-    st.code(client.export_pipeline(id, form), language=form, height=240)
-    text = st.text_area(
-        "Import YAML", height=110, key="import-yaml", placeholder="Paste what an export gave."
-    )
-    off = access.why_not(Permission.BUILD) or (None if text.strip() else "Paste a text first.")
-    if st.button("Import as a new version", disabled=off is not None, help=off):
-        made = access.attempt(client.import_pipeline, text)
-        if made is None:
-            frame.notice(st.session_state.pop("problem"))
-            return
-        drafts.end(f"pipeline:{made.pipeline.id}")
-        frame.tell(f"Imported {made.pipeline.name} as version {made.version}.")
-        frame.go("mapping", pipeline=made.pipeline.id)

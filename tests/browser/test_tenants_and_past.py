@@ -133,8 +133,8 @@ def test_a_pipeline_is_exported_as_yaml_and_imported_again(
     page.get_by_role("button", name="More", exact=True).click()
     page.get_by_role("button", name="Versions, export and impact").click()
     page.get_by_role("tab", name="YAML and SQL").click()
-    page.get_by_label("Import YAML").fill(text.replace("name: Rows", "name: Rows again", 1))
-    page.get_by_label("Import YAML").press("Tab")
+    page.get_by_text("The pipeline as it is saved").click()
+    page.get_by_label("Import YAML or SQL").fill(text.replace("name: Rows", "name: Rows again", 1))
     page.get_by_role("button", name="Import as a new version").click()
     expect(page.get_by_text(re.compile("^Imported Rows again"))).to_be_visible()
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import yaml
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 
 from app.problems import Problem
 from app.tenant import intake
 from app.tenant.caller import Here, Who
-from app.tenant.desk import pipeline
+from app.tenant.desk import Desk, pipeline, targets
 from app.tenant.intake import Wish
 from app.tenant.receiving import receive_whole
 from app.tenant.schemas.runs import IngestResult
-from engine.mapping import from_yaml
+from app.tenant.texts import mappings_of
 from engine.model import Mapping
 
 router = APIRouter(tags=["ingest"])
@@ -66,7 +65,7 @@ async def ingest(
                     413, "This is no mapping.", action="Leave the body empty, or send a mapping in YAML."
                 )
         if body.strip():
-            mappings = mappings_from(body)
+            mappings = await to_thread.run_sync(_mappings, desk, body)
     else:
         if not name:
             raise Problem(422, "A payload needs a name.", where="name")
@@ -79,22 +78,9 @@ async def ingest(
     return done
 
 
-def mappings_from(text: bytes | str) -> tuple[Mapping, ...]:
-    """The mappings in a YAML text: one mapping, a list of them, or a pipeline as exported."""
+def _mappings(desk: Desk, body: bytes) -> tuple[Mapping, ...]:
     try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise Problem(
-            422, "This mapping is not YAML.", where=f"line {mark.line + 1}" if mark else ""
-        ) from None
-    if isinstance(plain, dict) and "mappings" in plain:
-        plain = plain["mappings"]
-    return tuple(_mapping(each) for each in (plain if isinstance(plain, list) else [plain]))
-
-
-def _mapping(plain: object) -> Mapping:
-    """A mapping written either way: its fields as a list, as exports have them, or by name."""
-    if isinstance(plain, dict) and isinstance(plain.get("fields"), dict):
-        return from_yaml(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
-    return Mapping.model_validate(plain)
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise Problem(422, "This mapping is not UTF-8 text.", action="Save it as UTF-8.") from None
+    return mappings_of(text, targets(desk))

@@ -12,12 +12,13 @@ from app.tenant import (
     offering,
     ruling,
     suggesting,
+    texts,
     trying,
     valuing,
 )
 from app.tenant.answering import answered
 from app.tenant.caller import Here, Who
-from app.tenant.desk import source
+from app.tenant.desk import source, targets
 from app.tenant.schemas.chains import FieldRequest, Offers, Readings, ReadingsRequest, Trace, TraceRequest
 from app.tenant.schemas.mappings import (
     ChangeView,
@@ -25,12 +26,17 @@ from app.tenant.schemas.mappings import (
     Impact,
     ImpactRequest,
     MappingPreview,
+    MappingText,
     PreviewRequest,
+    ReadMappings,
+    ReadRequest,
     Suggestions,
     SuggestRequest,
+    TextRequest,
 )
 from app.tenant.schemas.rules import Judgement, RuleOffers, RulesRequest, TryRules
 from app.tenant.schemas.values import Values, ValuesRequest
+from engine.compile import compile_plan
 from storage.audit import ActionKind
 
 router = APIRouter(tags=["mappings"])
@@ -152,3 +158,20 @@ def difference(body: DifferenceRequest, desk: Here, who: Who) -> list[ChangeView
     """What changed in meaning from some mappings to others, in words."""
     journal.note(desk, who, ActionKind.READ, "mapping.differed")
     return comparing.differences(body.before, body.after)
+
+
+@router.post("/mappings/text")
+def text(body: TextRequest, desk: Here, who: Who) -> MappingText:
+    """Mappings as YAML to keep, or as SQL to read and edit."""
+    journal.note(desk, who, ActionKind.READ, "mapping.written")
+    return MappingText(text=texts.mappings_text(body.mappings, body.format, targets(desk)))
+
+
+@router.post("/mappings/read")
+def read_text(body: ReadRequest, desk: Here, who: Who) -> ReadMappings:
+    """The mappings a text holds, edits included. They are compiled first: what can't run is refused."""
+    journal.note(desk, who, ActionKind.READ, "mapping.read_from_text")
+    models = targets(desk)
+    found = texts.mappings_of(body.text, models)
+    compile_plan(found, models)
+    return ReadMappings(mappings=list(found))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-import yaml
 from fastapi import APIRouter, Body, Query, Response
 
-from app.problems import Problem
-from app.tenant import defining
+from app.tenant import defining, texts
 from app.tenant.caller import Caller, Here, Who
 from app.tenant.defining import version_of
 from app.tenant.desk import Desk, source, targets
-from app.tenant.loading import plan_of
 from app.tenant.schemas.definitions import Version
 from app.tenant.schemas.pipelines import (
     FieldLineage,
@@ -98,25 +95,24 @@ def version(id: str, version: int, desk: Here) -> PipelineView:
 def export(
     id: str,
     desk: Here,
-    format: Literal["yaml", "sql"] = "yaml",
+    format: texts.Form = "yaml",
     version: Annotated[int | None, Query()] = None,
 ) -> Response:
-    """A pipeline as YAML, which imports to the same bytes, or as the SQL it compiles to."""
+    """A pipeline as YAML to keep, or as SQL to read and edit. Either imports to the same pipeline."""
     pipeline = Pipeline.model_validate(definitions.get(desk.store.cursor(), "pipeline", id, version).body)
-    if format == "yaml":
-        return Response(to_yaml(pipeline), media_type="application/yaml")
-    pieces = [
-        f"-- {b.target.name}, mapping {b.version}\n{b.sql};\n" for b in plan_of(desk, pipeline).branches
-    ]
-    return Response("\n".join(pieces), media_type="application/sql")
+    return Response(texts.pipeline_text(pipeline, format, targets(desk)), media_type=f"application/{format}")
 
 
-@router.post("/pipelines/import", status_code=201)
+@router.post(
+    "/pipelines/import",
+    status_code=201,
+    openapi_extra={"requestBody": {"content": {"application/sql": {"schema": {"type": "string"}}}}},
+)
 def import_pipeline(
     body: Annotated[str, Body(media_type="application/yaml")], desk: Here, who: Who
 ) -> PipelineView:
-    """Import a pipeline from the YAML an export gave. One of the same id gets a new version."""
-    return save(desk, who, from_yaml(body), comment="Imported.")
+    """Import a pipeline from the YAML or SQL an export gave. One of the same id gets a new version."""
+    return save(desk, who, texts.pipeline_of(body, targets(desk)), comment="Imported.")
 
 
 @router.get("/pipelines/{id}/lineage")
@@ -160,27 +156,6 @@ def save(
         desk, who, "pipeline", pipeline.id, pipeline, comment=comment, based_on=based_on, fresh=fresh
     )
     return _view(desk, saved)
-
-
-def to_yaml(pipeline: Pipeline) -> str:
-    """YAML with what was said, in the order of the model; what is left at its default is left out."""
-    plain = pipeline.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
-
-
-def from_yaml(text: str) -> Pipeline:
-    """The pipeline a YAML text holds, or a problem that says where it doesn't."""
-    try:
-        plain = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise Problem(
-            422,
-            "This is not YAML.",
-            where=f"line {mark.line + 1}" if mark else "",
-            action="Correct it there.",
-        ) from None
-    return Pipeline.model_validate(plain)
 
 
 def _view(desk: Desk, definition: Definition) -> PipelineView:

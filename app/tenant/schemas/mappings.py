@@ -59,6 +59,9 @@ class MappingPreview(Answer):
     filtered: int
     extent: str
     sql: list[str] = Field(default=[], description="The compiled SELECT of each mapping.")
+    lacking: list[str] = Field(
+        default=[], description="Fields the mappings read that the source does not have; empty in every row."
+    )
 
 
 class ImpactRequest(Request):
@@ -111,3 +114,28 @@ class ChangeView(Answer):
     how: Literal["added", "removed", "changed"]
     part: str = ""
     says: str
+
+
+class TextRequest(Request):
+    """Asks for mappings as text."""
+
+    mappings: list[Mapping] = Field(min_length=1)
+    format: Literal["yaml", "sql"] = "yaml"
+
+
+class MappingText(Answer):
+    """Mappings as text."""
+
+    text: str
+
+
+class ReadRequest(Request):
+    """Asks what mappings a text holds: YAML, or SQL as it was given, edits included."""
+
+    text: str = Field(min_length=1, max_length=5_000_000)
+
+
+class ReadMappings(Answer):
+    """The mappings of a text, which can run."""
+
+    mappings: list[Mapping]
