@@ -17,11 +17,13 @@ from app.widgets import mapping_draft as drafting
 from app.widgets.board import board
 from app.widgets.drafts import Draft
 from app.widgets.output import caught, guessed, output
+from app.widgets.particulars import OPEN, particulars
 from app.widgets.review import review
 from app.widgets.rules import rules
 from app.widgets.running import why_not_run
 from app.widgets.studio_watch import watch
-from app.widgets.versions import PAST, versions
+from app.widgets.texts import PAST
+from app.widgets.versions import versions
 
 KEYS = (
     ("Ctrl Enter", "Preview"),
@@ -79,12 +81,13 @@ def studio(client: Client, edited: Draft) -> None:
             rules(edited, target, selected, found)
     # Last of all: a press in a dialog is lost while the page below it is still being drawn.
     past(client, edited)
+    details(client, edited, source.source)
 
 
 def field(client: Client, edited: Draft, source: Any, target: Any, selected: str) -> DeltaGenerator:
     """The chain of the field at hand; gives the place for the rules below it."""
     with st.container(key="chain-head"):
-        st.html(frame.heading(selected))
+        st.html(frame.heading(selected, drafting.origin_said(drafting.field_of(edited, selected))))
     with st.container(key="chain-scroll", height=378, border=False):
         off = access.why_not(Permission.WORK)
         if off is not None:
@@ -117,12 +120,15 @@ def beside(client: Client, edited: Draft, target: Any, selected: str, preview: t
             "Preview again", icon=":material/refresh:", on_click=trial.ask, key="preview-now", type="tertiary",
             help=f"{preview.stale or 'This is what the draft makes.'} Ask again with Ctrl-Enter.",
         )  # fmt: skip
+    if preview.found.lacking and not preview.stale:
+        names = escape(words.listed(preview.found.lacking[:8]))
+        frame.warn(f"<b>The source has no field {names}.</b> What reads it finds nothing in any row.")
     order = sorted((f.name for f in target.fields), key=lambda name: not target.field(name).required)
     line = frame.asked("line")
     chosen = output(
         preview.found, drafting.mapping_of(edited), order, key="output", suggested=edited.now["suggested"],
         guesses=None if preview.stale else guessed(client, edited), required=[f.name for f in target.fields if f.required],
-        field=selected, line=int(line) if line.isdigit() else None, stale=bool(preview.stale), height=224,
+        field=selected, line=int(line) if line.isdigit() else None, stale=bool(preview.stale), height="var(--out)",
     )  # fmt: skip
     if chosen is not None:
         st.query_params["field"], st.query_params["line"] = chosen[0], str(chosen[1])
@@ -191,22 +197,24 @@ def saving(client: Client, edited: Draft, changed: bool) -> None:
 
 
 def more(client: Client, edited: Draft) -> None:
-    """What is wanted now and then: which rows, the past, templates, and putting the draft away."""
-    with st.popover("More", key="more"):
-        where(edited)
-        for note in edited.now.get("notes") or []:
-            st.caption(note)
-        if edited.now["pipeline"]:
+    """What is wanted now and then: the past, the name and which rows, templates, and putting the draft away."""
+    # A popover does not close by itself over the dialog a press in it opens; a new one begins closed.
+    turn = st.session_state.get("more-turn", 0)
+    with st.popover("More", key=f"more-{turn}"), st.container(gap="small"):
+        past = "Versions, export and impact" if edited.now["pipeline"] else "YAML and SQL"
+        for label, place in ((past, PAST), ("Name, rows and limits", OPEN)):
             st.button(
-                "Versions, export and impact", on_click=st.session_state.update, kwargs={PAST: edited.subject}
-            )
-        if edited.now["mappings"]:
-            beginnings.templating(client, edited)
+                label, width="stretch", on_click=st.session_state.update,
+                kwargs={place: edited.subject, "more-turn": turn + 1},
+            )  # fmt: skip
         off = access.why_not(Permission.WORK) or (None if edited.revision else "There is nothing to discard.")
         st.button(
-            "Discard the draft", on_click=access.attempt, args=(discard, edited), disabled=off is not None,
+            "Discard the draft", width="stretch", on_click=access.attempt, args=(discard, edited), disabled=off is not None,
             help=off or "For everybody. What is saved stays.",
         )  # fmt: skip
+        beginnings.templating(client, edited)
+        for note in edited.now.get("notes") or []:
+            st.caption(note)
 
 
 def discard(edited: Draft) -> None:
@@ -220,9 +228,22 @@ def past(client: Client, edited: Draft) -> None:
     if st.session_state.get(PAST) != edited.subject:
         return
     shown = st.dialog(
-        "Versions, export and impact", width="large", on_dismiss=lambda: st.session_state.pop(PAST, None)
+        "Versions, export and impact" if edited.now["pipeline"] else "YAML and SQL",
+        width="large",
+        on_dismiss=lambda: st.session_state.pop(PAST, None),
     )
     shown(versions)(client, edited)
+
+
+def details(client: Client, edited: Draft, source: Any) -> None:
+    """What a pipeline is besides its fields and rules, over the page."""
+    if st.session_state.get(OPEN) != edited.subject:
+        return
+    shown = st.dialog(
+        "Name, rows and limits", width="large", on_dismiss=lambda: st.session_state.pop(OPEN, None)
+    )
+    names = [field.name for field in source.shape.fields] if source.shape else []
+    shown(particulars)(client, edited, names)
 
 
 def keys() -> None:
@@ -260,17 +281,6 @@ def news(edited: Draft) -> None:
         st.button(
             "Keep this" if heard.mine is not None else "Put away", key="news-away", on_click=edited.hush
         )
-
-
-def where(edited: Draft) -> None:
-    mapping = drafting.mapping_of(edited)
-    key = f"{edited.subject}-{edited.now['at']}-where"
-    st.session_state[key] = mapping.get("where") or ""
-    off = access.why_not(Permission.WORK)
-    st.text_input(
-        "Only rows where", key=key, placeholder="all rows; for example \"type\" = 'ip'", disabled=off is not None, help=off,
-        on_change=lambda: drafting.change(edited, where=st.session_state[key] or None),
-    )  # fmt: skip
 
 
 def save(client: Client, edited: Draft, why: str = "") -> str:

@@ -25,7 +25,9 @@ from engine.errors import SpireError
 Data = dict[str, Any]
 Edit = dict[tuple[Any, ...], Any]
 # What each page looks at by itself; everything else is shared.
-OWN = frozenset({"subject", "at", "saved", "suggested", "extent", "fits", "of", "newest", "newest_by"})
+OWN = frozenset(
+    {"subject", "at", "saved", "saved_as", "suggested", "extent", "fits", "of", "newest", "newest_by"}
+)
 CONFLICT = 409
 
 
@@ -228,7 +230,10 @@ def laid(content: Data, edit: Edit) -> Data:
 
 def told(edit: Edit) -> list[str]:
     """What an edit touches, in words."""
-    words = {"where": "which rows", "explode": "rows from a list", "mappings": "the target model"}
+    words = {
+        "where": "which rows", "explode": "rows from a list", "mappings": "the target model", "name": "the name",
+        "error_threshold": "when a run fails",
+    }  # fmt: skip
     return [str(part[3]) if len(part) > 3 else words.get(str(part[-1]), str(part[-1])) for part in edit]
 
 

@@ -41,7 +41,11 @@ def open_pipeline(client: Client, id: str) -> Draft:
     version = found.content["version"]
     if found.own.get("of") != version:
         saved = view if version == view.version else client.pipeline(id, version)
-        found.look(of=version, saved=[plain(mapping) for mapping in saved.pipeline.mappings])
+        kept = saved.pipeline
+        found.look(
+            of=version, saved=[plain(mapping) for mapping in kept.mappings],
+            saved_as={"name": kept.name, "error_threshold": kept.error_threshold},
+        )  # fmt: skip
     found.look(newest=view.version, newest_by=view.author)
     return _looked(found)
 
@@ -119,6 +123,12 @@ def origin_of(mapped: Data | None) -> str:
     if mapped.get("from") is not None:
         return str(mapped["from"])
     return SQL if mapped.get("sql") is not None else CONSTANT
+
+
+def origin_said(mapped: Data | None) -> str:
+    """Where its value comes from, in words."""
+    origin = origin_of(mapped)
+    return {NONE: "not mapped", CONSTANT: "a constant", SQL: "an expression"}.get(origin, f"from {origin}")
 
 
 @whole
@@ -200,7 +210,9 @@ def move(edited: Draft, before: str, after: str) -> None:
 
 def dirty(edited: Draft) -> bool:
     """Whether the draft differs from what is saved."""
-    return bool(edited.now["mappings"] != edited.now["saved"])
+    now = edited.now
+    as_saved = all(now[part] == value for part, value in now.get("saved_as", {}).items())
+    return bool(now["mappings"] != now["saved"]) or not as_saved
 
 
 def _suggested(name: str, told: Data) -> Data:
