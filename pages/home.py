@@ -29,9 +29,11 @@ def headline(waiting: list[Need], standing: Any, fresh: list[Any], running: int)
     place = getattr(words.zone(), "key", "UTC").rsplit("/", 1)[-1].replace("_", " ")
     late = sum(each.late for each in fresh)
     aimed = sum(each.target is not None and each.newest is not None for each in fresh)
+    ages = ((aimed - late, "fresh"), (late, "late"), (len(fresh) - aimed, "without a target"))
     told = [f"{now:%A %-d %B %Y, %H:%M} {escape(place)}"]
     told.append(
-        words.count(len(fresh), "pipeline") + (f": {aimed - late} fresh, {late} late" if aimed else "")
+        words.count(len(fresh), "pipeline")
+        + (": " + ", ".join(f"{n:,} {said}" for n, said in ages if n) if aimed else "")
     )
     if running:
         told.append(f"{words.count(running, 'run')} under way")
@@ -50,13 +52,13 @@ def headline(waiting: list[Need], standing: Any, fresh: list[Any], running: int)
 
 def attention(waiting: list[Need]) -> None:
     rows = [
-        Row(str(at), [cell("●", tone=need.tone, hint="Wrong" if need.tone == "bad" else "Waits"), cell(need.title, sub=need.detail, tone="b", hint=need.detail), cell(need.action, act="go")], go=False)
+        Row(str(at), [cell("●", tone=need.tone, hint="Wrong" if need.tone == "bad" else "Waits", cls="dot"), cell(need.title, sub=need.detail, tone="b", hint=need.detail), cell(need.action, act="go")], go=False)
         for at, need in enumerate(waiting)
     ]  # fmt: skip
     note = f"the first {SHOWN} of {len(waiting)}" if len(waiting) > SHOWN and not _all() else ""
     with frame.panel("Needs you", note, key="needs", flush=True):
         chosen = listing(
-            "Needs you", [Column(width="12px"), Column(), Column(right=True)], rows if _all() else rows[:SHOWN], key="needs-list",
+            "Needs you", [Column(), Column(fills=True), Column(right=True)], rows if _all() else rows[:SHOWN], key="needs-list",
             none="Nothing. Every finished run balances, and nothing waits.", widest=420,
         )  # fmt: skip
         if note:
@@ -91,7 +93,7 @@ def ran(client: Client, names: dict[str, str]) -> None:
         ]
         rows.append(Row(str(run.run), cells, href=access.address("runs", run=run.run)))
     heads = [
-        Column("Pipeline"), Column("Here" if inside else "When"), Column("Read", right=True), Column("Ledger"), Column("Result"),
+        Column("Pipeline", fills=True), Column("Here" if inside else "When"), Column("Read", right=True), Column("Ledger"), Column("Result"),
     ]  # fmt: skip
     with frame.panel(title, key="ran", flush=True, more=frame.link("All runs", "runs")):
         chosen = listing(title, heads, rows, key="ran-list", none="No run yet.", widest=210)
@@ -120,7 +122,7 @@ def next_runs(coming: list[Due], names: dict[str, str]) -> None:
     heads = [
         Column("Here", width="56px"),
         Column("UTC", width="56px"),
-        Column("Pipeline"),
+        Column("Pipeline", fills=True),
         Column("When", right=True),
     ]
     with frame.panel("Runs next", key="next", flush=True, more=frame.link("Schedules", "schedules")):
@@ -142,7 +144,7 @@ def ages(fresh: list[Any], names: dict[str, str]) -> None:
         ]  # fmt: skip
         rows.append(Row(each.pipeline, cells, href=access.address("mapping", pipeline=each.pipeline)))
     heads = [
-        Column("Pipeline"), Column("Age"), Column("", width="64px"), Column("Target"), Column("In store", right=True),
+        Column("Pipeline", fills=True), Column("Age"), Column("", width="88px"), Column("Target"), Column("In store", right=True),
     ]  # fmt: skip
     note = "age of the newest data against its target"
     with frame.panel("Freshness", note, key="fresh", flush=True):

@@ -15,7 +15,7 @@ HTML = """<div class="chain"></div>"""
 CSS = """
 .chain { font: 400 13px/18px var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; display: grid; grid-template-columns: minmax(0, 1fr); }
 .row { display: flex; align-items: center; gap: 8px; min-width: 0; } .sp { flex: 1; } .m { color: var(--muted); } .s { font-size: 12px; line-height: 16px; } .bad { color: var(--bad-text); } .cut { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; }
-.top { min-height: 26px; padding-bottom: 6px; }
+.top { position: absolute; z-index: 1; top: 7px; right: 12px; }
 .seg { display: inline-flex; border: 1px solid var(--border); border-radius: 6px; overflow: hidden; flex: none; } .seg button { border: 0; background: none; color: var(--muted); font: 400 12px/24px var(--st-font); padding: 0 8px; cursor: pointer; } .seg button + button { border-left: 1px solid var(--border); } .seg button[aria-pressed=true] { background: var(--bg-3); color: var(--text); font-weight: 600; }
 .v { font: 12px/18px var(--mono); font-feature-settings: normal; padding-left: 24px; overflow-wrap: anywhere; white-space: pre-wrap; max-height: 54px; overflow: auto; } .v mark { background: var(--changed); color: var(--changed-text); border-radius: 2px; } .v i { font-style: normal; opacity: .55; } .v.none, .v.lost { font-family: var(--st-font); } .v.none { color: var(--muted); } .v.lost { color: var(--bad-text); }
 .st { border-top: 1px solid var(--border); padding: 6px 0; position: relative; } .st.open { background: var(--bg-2); margin: 0 -12px; padding: 6px 12px 8px; } .st.open + .st { border-top-color: var(--border); }
@@ -113,7 +113,7 @@ export default function ({ data: given, parentElement: root, setTriggerValue }) 
     const at = box.getRootNode().activeElement, k = s.focus || (at && at.dataset ? at.dataset.k : null), dirty = at && at.dataset && at.dataset.was !== undefined && at.value !== at.dataset.was && !s.focus ? [at.value, at.selectionStart] : null; s.focus = null;
     const parts = [], seg = el('span', 'seg'); seg.setAttribute('role', 'group'); seg.setAttribute('aria-label', 'Written as');
     for (const [m, t] of [['steps', 'Steps'], ['sql', 'SQL']]) { const b = button('', t, 'm' + m, () => { s.mode = m; draw(); }); b.setAttribute('aria-pressed', String(s.mode === m)); seg.append(b); }
-    parts.push(el('div', 'row top', el('span', 's m cut', data.says), el('span', 'sp'), seg));
+    parts.push(el('div', 'top', seg));
     if (data.problem && (data.open === null || s.open !== data.open || s.mode === 'sql')) parts.push(trouble());
     if (s.mode === 'sql') {
       const e = el('textarea', 'code'), take = () => { if (e.value.trim() && e.value !== e.dataset.was) { e.dataset.was = e.value; send('sql', { text: e.value }); } }; e.rows = Math.min(14, Math.max(5, Math.ceil(data.sql.length / 40))); e.value = data.sql; e.dataset.was = data.sql; e.dataset.k = 'sql'; e.spellcheck = false; e.setAttribute('aria-label', 'SQL of this field'); e.onkeydown = ev => { if (ev.key === 'Enter' && (ev.ctrlKey || ev.metaKey)) { ev.preventDefault(); take(); } };

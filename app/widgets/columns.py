@@ -16,7 +16,7 @@ HTML = """
 """
 CSS = """
 .two { display: grid; grid-template-columns: minmax(0, 1fr) 320px; font: 400 13px/20px var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; }
-.left { min-width: 0; } .right { border-left: 1px solid var(--border); padding: 8px 12px 12px; max-height: 420px; overflow: auto; box-sizing: border-box; }
+.left { min-width: 0; } .right { border-left: 1px solid var(--border); padding: 8px 12px 12px; max-height: var(--tall, 420px); overflow: auto; box-sizing: border-box; }
 .bar { display: flex; gap: 12px; align-items: center; padding: 8px 12px; } .bar[hidden] { display: none; } input { font: 13px/20px var(--st-font); width: 220px; height: 30px; padding: 0 8px; border: 1px solid var(--border-2); border-radius: 6px; background: var(--bg); color: var(--text); box-sizing: border-box; } .found { color: var(--muted); font-size: 12px; }
 input:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; } .list:focus-visible { outline: 2px solid var(--accent-text); outline-offset: -2px; }
 .heads, .row { display: grid; grid-template-columns: minmax(100px, 1fr) 182px 60px 56px 60px minmax(60px, 1fr); gap: 0 12px; align-items: center; padding: 0 12px; }
@@ -41,6 +41,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   it.data = data; it.tell = setTriggerValue;
   if (!data.columns.some(c => c.name === it.chosen)) it.chosen = data.columns[0]?.name;
   bar.hidden = data.columns.length < 12;
+  // Beside few fields the chosen one scrolls, so that no empty room is left below them.
+  right.style.setProperty('--tall', Math.max(300, Math.min(420, 30 + HIGH * data.columns.length)) + 'px');
   const spark = (bins, cls) => { const g = el('span', 'spark ' + (cls || '')), m = Math.max(...bins, 1); for (const n of bins) { const p = el('i'); p.style.height = Math.max(4, Math.round(100 * n / m)) + '%'; g.append(p); } return g; };
   const shown = () => { const q = find.value.trim().toLowerCase(); return q ? it.data.columns.filter(c => (c.name + ' ' + c.evidence).toLowerCase().includes(q)) : it.data.columns; };
   /* Only the rows in sight are there: three hundred fields cost no more than ten. */
@@ -73,7 +75,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function pick(into, text, count, of, by, value, mono) {
     const b = el('button', 'pick'), wash = el('span', 'wash'); b.type = 'button'; b.title = text; wash.style.width = of ? 100 * count / of + '%' : '0';
     b.setAttribute('aria-label', 'Show the rows: ' + text);
-    b.append(wash, Object.assign(el('span', 'v' + (mono ? ' mono' : ''), text), { dir: 'auto' }), el('span', 'c', count.toLocaleString('en')));
+    b.append(wash, Object.assign(el('span', 'v' + (mono ? ' mono' : ''), text), { dir: 'auto' }), el('span', 'c', count === null ? '' : count.toLocaleString('en')));
     b.onclick = () => filter(by, value); into.append(b);
   }
   function detail() {
@@ -86,7 +88,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     for (const w of c.warnings) { const p = el('p', 'warn', w.text + ' '); if (w.by) { const b = el('button', '', 'Show them'); b.type = 'button'; b.onclick = () => filter(w.by); p.append(b); } parts.append(p); }
     if (c.ends) { parts.append(spark(c.spark, 'big')); const e = el('div', 'ends'); e.append(el('span', '', c.ends[0]), el('span', '', c.ends[1])); parts.append(e); }
     if (c.empty) { parts.append(el('h4', '', 'Without a value')); pick(parts, 'empty, null or a placeholder', c.empty, c.rows, 'empty'); }
-    if (c.outliers) { parts.append(el('h4', '', c.outliers.toLocaleString('en') + ' outliers, not ' + c.type)); for (const o of c.examples) pick(parts, o, 1, 0, 'value', o, true); pick(parts, 'All outliers', c.outliers, c.rows, 'outliers'); }
+    if (c.outliers) { parts.append(el('h4', '', c.outliers.toLocaleString('en') + (c.outliers === 1 ? ' outlier' : ' outliers') + ', not ' + c.type)); for (const [v, n] of c.examples) pick(parts, v, n, c.rows, 'value', v, true); pick(parts, 'All outliers', c.outliers, c.rows, 'outliers'); }
     if (c.top.length) { parts.append(el('h4', '', 'Commonest values')); for (const [v, n] of c.top) pick(parts, v, n, c.rows, 'value', v, true); }
     if (c.masks.length) { parts.append(el('h4', '', 'Patterns')); for (const [v, n] of c.masks) pick(parts, v, n, c.masksOf, 'mask', v, true); }
   }
@@ -121,6 +123,11 @@ def _column(column: Any, at: int) -> dict[str, Any]:
     empty = column.rows - column.filled
     numbers = column.numbers
     binned = list(numbers.bins) if numbers and numbers.bins else []
+    counts, odd = (
+        {value.value: value.count for value in column.top},
+        [o.value for o in column.outlier_examples],
+    )
+    once = 1 if min(counts.values(), default=1) == 1 else None
     return {
         "at": at,
         "name": column.name,
@@ -139,7 +146,8 @@ def _column(column: Any, at: int) -> dict[str, Any]:
         "masks": [[mask.mask, mask.count] for mask in column.masks[:SHOWN_MASKS]],
         "masksOf": column.masks_of,
         "outliers": column.outliers,
-        "examples": list(dict.fromkeys(o.value for o in column.outlier_examples))[:SHOWN_OUTLIERS],
+        # Only the commonest values are counted one by one; where the least of them came once, so did all others.
+        "examples": [[value, counts.get(value, once)] for value in dict.fromkeys(odd)][:SHOWN_OUTLIERS],
         "warnings": _warnings(column),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import Any
 
@@ -24,14 +25,23 @@ MARKS = {
 }  # fmt: skip
 
 
+# Marks that turn the order of the letters around them, or are not seen: what they hide has to show.
+HIDDEN = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+def spelt(text: str) -> str:
+    """HTML of a raw text, with marks nobody sees spelled out, so that it reads in the order it is stored."""
+    return HIDDEN.sub(lambda mark: f"<mark>U+{ord(mark[0]):04X}</mark>", escape(text))
+
+
 def raw_lines(account: Any) -> None:
     """The first physical lines as they stand, each marked with what it was read as."""
-    shown = "".join(
-        f'<div class="k-{line.read_as}"><i>{line.line}</i><em>{MARKS[line.read_as]}</em>{escape(line.text) or " "}</div>'
+    lines = "".join(
+        f'<div class="k-{line.read_as}"><i>{line.line}</i><em>{MARKS[line.read_as]}</em>{spelt(line.text) or " "}</div>'
         for line in account.first
     )
     st.html(
-        f'<div class="sp-raw marked" tabindex="0" role="region" aria-label="First lines as they stand">{shown}</div>'
+        f'<div class="sp-raw marked" tabindex="0" role="region" aria-label="First lines as they stand">{lines}</div>'
     )
 
 
@@ -245,7 +255,7 @@ def offending(preview: Any) -> None:
     if not odd:
         return
     rows = "".join(
-        f"<tr><td class='n'>{line:,}</td><td class='raw'>{escape(text[:400])}</td><td class='bt'>{escape(why)}</td></tr>"
+        f"<tr><td class='n'>{line:,}</td><td class='raw'>{spelt(text[:400])}</td><td class='bt'>{escape(why)}</td></tr>"
         for line, text, why in odd
     )
     many = preview.rejected + (preview.account.unaccounted if preview.account else 0)

@@ -21,10 +21,10 @@ HTML = """
 """
 CSS = """
 .all { font: 400 13px/20px var(--st-font); color: var(--text); font-feature-settings: "tnum", "cv05"; }
-.dz { position: relative; display: grid; gap: 4px; align-content: start; justify-items: start; min-height: 184px; padding: 16px; border: 1px dashed var(--border-2); border-radius: 8px; cursor: pointer; box-sizing: border-box; }
-.ic { width: 20px; height: 20px; color: var(--muted); margin-bottom: 4px; }
-.compact .dz { min-height: 0; display: flex; align-items: center; gap: 10px; padding: 9px 12px; } .compact .ic { margin: 0; width: 18px; height: 18px; flex: none; } .compact .told { flex: 1; } .compact b { white-space: nowrap; font-size: 13px; }
-.btn { margin-top: auto; height: 32px; line-height: 32px; padding: 0 12px; border-radius: 6px; background: var(--accent); color: #fff; font-weight: 500; } .compact .btn, .off .btn { display: none; } .all:not(.compact) .or { display: none; }
+.dz { position: relative; display: grid; gap: 4px; grid-template-rows: auto auto 1fr; justify-items: start; min-height: 184px; padding: 12px; border: 1px dashed var(--border-2); border-radius: 8px; cursor: pointer; box-sizing: border-box; }
+.ic { display: none; color: var(--muted); }
+.compact .dz { min-height: 0; display: flex; align-items: center; gap: 10px; padding: 6px 12px; } .compact .ic { display: block; width: 18px; height: 18px; flex: none; } .compact .told { flex: 1; } .compact b { white-space: nowrap; font-size: 13px; }
+.btn { align-self: end; height: 32px; line-height: 32px; padding: 0 12px; border-radius: 6px; background: var(--accent); color: #fff; font-weight: 500; } .compact .btn, .off .btn { display: none; } .all:not(.compact) .or { display: none; }
 .dz:hover, .dz.over { border-color: var(--accent-text); background: var(--bg-2); } .dz.over { border-style: solid; }
 .dz:focus-within { outline: 2px solid var(--accent-text); outline-offset: 2px; }
 b { font-weight: 600; font-size: 14px; } .go { color: var(--accent-text); } .told { color: var(--muted); font-size: 12px; line-height: 18px; }

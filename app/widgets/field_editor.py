@@ -79,7 +79,6 @@ class _Editor:
             "field": self.field.name,
             "origin": origin,
             "constant": _text(self.mapped["constant"]) if origin == "constant" else None,
-            "says": f"from {self.mapped['from']}" if origin == "from" else "a constant" if origin == "constant" else "SQL",
             "line": _where(found),
             "stages": self._stages(found),
             "steps": len(steps),

@@ -53,6 +53,8 @@ def intake(client: Client, *, key: str) -> None:
         _address(client, key, off)
     with right, frame.panel("Try a sample", "built in", key=f"way-{key}-sample"):
         _samples(client, key, off)
+    there = frame.link("Connect a server or a feed", "sources", new="any")
+    st.html(f'<span class="m">A database, a TAXII or MISP server, storage, a watched folder, a well-known feed?</span> {there}')  # fmt: skip
     take(client, received)
 
 

@@ -14,11 +14,12 @@ table { border-collapse: collapse; width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 thead :is(th, td) { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
 td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: var(--cell, 320px); box-sizing: border-box; }
+td.fill { width: 100%; max-width: 0; } td.dot { padding-right: 0; width: 12px; }
 tbody tr:last-child td { border-bottom: 0; } .r { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; }
 button.act { text-align: inherit; text-wrap: balance; }
-a, button { font-feature-settings: inherit; } a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a:hover, button.act:hover { text-decoration: underline; }
+a, button { font-feature-settings: inherit; } a.name { color: var(--text); font-weight: 600; white-space: nowrap; } a.name.wrap { white-space: normal; } a.name.muted { font-weight: 400; color: var(--muted); } a:hover, button.act:hover { text-decoration: underline; }
 button.sort { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; } button.sort:hover { color: var(--text); text-decoration: underline; } .dir { display: inline-block; min-width: 14px; margin-left: 2px; color: var(--text); }
 .kind { display: block; font: 400 11px/14px var(--mono); color: var(--muted); }
 a:focus-visible, button:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 2px; border-radius: 2px; }
@@ -142,6 +143,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function cell(c, row, i) {
     const column = data.columns[i] || {}, td = el('td', column.right ? 'r' : '');
     if (column.width) td.style.width = column.width;
+    if (column.fills) td.classList.add('fill');
     if (c.cls) td.classList.add(c.cls);
     if (c.hint) td.title = c.hint;
     if (c.ledger) { const g = el('span', 'lg'); c.ledger.forEach((n, i) => { if (n) { const p = el('i', 'c' + i); p.style.flex = n + ' 0 0'; g.append(p); } }); td.append(g); return td; }
@@ -151,7 +153,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (c.bar !== undefined && c.bar !== null) { const g = el('span', 'bar ' + (c.tone || '')), p = el('i'); p.style.width = Math.round(100 * c.bar) + '%'; g.append(p); td.append(g); return td; }
     if (c.act) { const b = el('button', 'act', c.text); b.type = 'button'; b.dataset.act = c.act; td.append(b); }
     else if (c.chip) td.append(el('span', 'chip ' + c.chip, c.text));
-    else if (i === 0 && row.go) { const a = el('a', 'name ' + (c.wrap ? 'wrap' : 'cut'), c.text); a.href = row.href || '#'; td.append(a); }
+    else if (i === 0 && row.go) { const a = el('a', 'name ' + (c.wrap ? 'wrap ' : 'cut ') + (c.tone || ''), c.text); a.href = row.href || '#'; td.append(a); }
     else td.append(el('span', (c.tone || '') + (c.wrap ? '' : ' cut'), c.text));
     if (c.sub) td.append(el('span', 'sub' + (c.wrap ? '' : ' cut'), c.sub));
     return td;
@@ -165,7 +167,8 @@ Cell = dict[str, Any]
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its label; `right` for figures; a width where the content should not decide.
+    """A column: its label; `right` for figures; a width where the content should not decide; `fills` takes
+    the room the others leave, and is cut only where that is too little.
 
     `sort` (can, up, down) makes the label a button that tells `name`; `sub` is a second line.
     """
@@ -177,6 +180,7 @@ class Column:
     name: str = ""
     sort: str = ""
     sub: str = ""
+    fills: bool = False
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     const go = by => { const i = data.picks.findIndex(p => p[0] === s.pick), n = data.picks.length; s.pick = data.picks[(i + by + n) % n][0]; s.focus = 'p' + s.pick; draw(); };
     for (const [k, text] of data.picks) { const b = el('button', '', text); b.type = 'button'; b.setAttribute('role', 'radio'); b.setAttribute('aria-checked', String(s.pick === k)); b.tabIndex = s.pick === k ? 0 : -1; b.dataset.k = 'p' + k; b.onclick = () => { s.pick = k; s.focus = 'p' + k; draw(); }; b.onkeydown = e => { if (e.key === 'ArrowRight' || e.key === 'ArrowDown') { e.preventDefault(); go(1); } else if (e.key === 'ArrowLeft' || e.key === 'ArrowUp') { e.preventDefault(); go(-1); } }; seg.append(b); }
     const bar = el('div', 'bar', data.stale ? el('span', 'stale', 'Out of date') : null, el('span', 's m', data.says), el('span', 'sp'), seg);
-    const wrap = el('div', 'wrap'), rows = data.rows.filter(r => s.pick === 'all' ? true : r.in.includes(s.pick)); wrap.style.maxHeight = data.height + 'px';
+    const wrap = el('div', 'wrap'), rows = data.rows.filter(r => s.pick === 'all' ? true : r.in.includes(s.pick)); wrap.style.maxHeight = data.height;
     if (!rows.length) { box.replaceChildren(bar, el('p', '', 'No rows here.')); return; }
     const table = el('table'), head = el('tr'), body = el('tbody'); table.append(el('caption', '', 'Output')); table.setAttribute('aria-label', 'Output');
     const h = el('th', 'r', 'Line'); h.scope = 'col'; head.append(h);
@@ -125,7 +125,7 @@ def output(
     field: str = "",
     line: int | None = None,
     stale: bool = False,
-    height: int = 320,
+    height: str = "320px",
 ) -> Chosen | None:
     """Draw the table; gives the field and line of the cell a person chose just now.
 
@@ -242,7 +242,11 @@ def _cell(row: Any, name: str, origin: Any, reason: str | None) -> list[str]:
     if row.outcome == "filtered":
         return [before or "no value", "", "no", before]
     if reason:
-        return [before or after or "no value", reason.removeprefix(f"{name} "), "er", reason]
+        # What came is named as what is wrong, unless it is that nothing came of it.
+        lost = reason.endswith("is missing")
+        said = "no value" if lost else before or after or "no value"
+        hint = f"{before}: {reason}" if before and lost else reason
+        return [said, reason.removeprefix(f"{name} "), "er", hint]
     if not after:
         return ["no value", before, "no", before]
     if origin and after != before:
