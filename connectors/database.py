@@ -16,7 +16,7 @@ from sqlglot import exp
 
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
-from connectors.stages import failed
+from connectors.stages import failed, leads
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -258,7 +258,7 @@ def checking(
     stage = "name"
     try:
         addresses = checked(config.host, config.port, reach.hosts)
-        yield Stage("name", True, f"{config.host} is {addresses[0]}")
+        yield Stage("name", True, leads(config.host, addresses))
         stage = next(iter(steps))
         with opened(config, reach, resolve) as connection:
             for stage, step in steps.items():

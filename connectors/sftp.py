@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import Pattern, first_file, pattern_field, read_new, wanted
-from connectors.stages import failed
+from connectors.stages import failed, leads
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -71,7 +71,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
     stage = "name"
     try:
         addresses = checked(config.host, config.port, reach.hosts)
-        yield Stage("name", True, f"{config.host} is {addresses[0]}")
+        yield Stage("name", True, leads(config.host, addresses))
         stage = "host key"
         with greeted(config, addresses) as transport:
             shown = transport.get_remote_server_key()

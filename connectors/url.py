@@ -13,6 +13,7 @@ from connectors import following
 from connectors.addresses import NoSuchHost, NotAllowed, Resolve, checked, resolve
 from connectors.credential_hosts import written
 from connectors.registry import Reach, connector
+from connectors.stages import leads
 from connectors.web import TooMuch, Web, body_of, port_of, refuse, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
@@ -80,7 +81,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
     except (NotAllowed, NoSuchHost) as error:
         yield Stage("address", False, error.title + " " + error.where, error.action)
         return
-    yield Stage("address", True, f"{host} is {addresses[0]}")
+    yield Stage("address", True, leads(host, addresses))
     stage, web = "answer", _web(config, reach, resolve)
     try:
         with web.answer(config.url) as response:

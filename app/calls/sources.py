@@ -83,8 +83,11 @@ class Sources(Wire):
         """What an interface answers to a configuration, to find out where its records stand."""
         return self.post(f"/connectors/{connector}/answer", AnswerView, {"config": config})
 
-    def check_source(self, id: str) -> CheckResult:
-        return self.post(f"/sources/{id}/check", CheckResult)
+    def check_source(self, id: str, config: Any = None) -> CheckResult:
+        """The source's connection; with `config` as it would be with that."""
+        return self.post(
+            f"/sources/{id}/check", CheckResult, {"config": config} if config is not None else None
+        )
 
     # What is on offer
 

@@ -151,12 +151,21 @@ def changing(client: Client, id: str) -> None:
             connector.config, dict(source.config), key=f"change-{id}-{view.version}", columns=2,
             credentials={each.id: each.name for each in client.credentials()},
         )  # fmt: skip
-        saving = st.form_submit_button("Save", type="primary", disabled=off is not None, help=off)
-    if not saving:
+        row = st.container(horizontal=True, gap="small")
+        trying = row.form_submit_button(
+            "Try the connection",
+            disabled=off is not None,
+            help=off or "With what is filled in here. Nothing is kept.",
+        )
+        saving = row.form_submit_button("Save", type="primary", disabled=off is not None, help=off)
+    if not (trying or saving):
         return
     lacking = missing(connector.config, config) + ([] if title.strip() else ["Name"])
     if lacking:
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
+        return
+    if trying:
+        _try_changed(client, id, config)
         return
     with st.spinner("Reading the first payload"):
         saved = access.attempt(
@@ -169,6 +178,17 @@ def changing(client: Client, id: str) -> None:
     frame.go("sources", source=id)
 
 
+def _try_changed(client: Client, id: str, config: dict[str, Any]) -> None:
+    """The source's connection with what stands in the form, before any of it is saved."""
+    with st.spinner("Trying each stage"):
+        found = access.attempt(client.check_source, id, config)
+    if found is None:
+        frame.notice(st.session_state.pop("problem"))
+    else:
+        stages(found)
+    reveal(f"reveal-change-{id}")
+
+
 def stages(found: Any) -> None:
     """How a connection check went, stage by stage, each failure with its fix."""
     rows = [
@@ -176,7 +196,7 @@ def stages(found: Any) -> None:
             str(at),
             [
                 cell(stage.name[:1].upper() + stage.name[1:], tone="b"),
-                cell("Holds", chip="ok") if stage.ok else cell("Fails", chip="bad"),
+                _result(stage),
                 cell(stage.detail, sub=stage.action, wrap=True),
             ],
             go=False,
@@ -187,3 +207,10 @@ def stages(found: Any) -> None:
     with frame.panel("The connection, stage by stage", note, key="check", flush=True):
         heads = [Column("Stage"), Column("Result"), Column("What was seen, what to do")]
         listing("Connection", heads, rows, key="check-list")
+
+
+def _result(stage: Any) -> Any:
+    """What holds with something left to do is neither well nor wrong."""
+    if not stage.ok:
+        return cell("Fails", chip="bad")
+    return cell("Warns", chip="wait") if stage.action else cell("Holds", chip="ok")

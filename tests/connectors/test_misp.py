@@ -231,6 +231,10 @@ def test_a_check_goes_from_the_name_to_the_first_event(instance: Instance) -> No
     assert [(stage.name, stage.ok) for stage in stages] == [
         (name, True) for name in ("name", "TLS", "key", "permission", "version", "first event")
     ]
+    assert "is an address" in stages[0].detail
+    # It holds, but a key that goes in clear is nothing to be quiet about.
+    assert "goes in clear" in stages[1].detail
+    assert "https" in stages[1].action
     assert "Sync user" in stages[2].detail
     refused = list(check(source(instance.url, key="wrong"), HERE))[-1]
     assert (refused.name, refused.ok) == ("key", False)

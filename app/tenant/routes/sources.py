@@ -179,9 +179,12 @@ def check_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) -> 
 
 
 @router.post("/sources/{id}/check")
-def check_source(id: str, desk: Here, who: Who) -> CheckResult:
-    """Try the connection stage by stage, and say what to do where one fails."""
-    return _tried(desk, who, source(desk, id))
+def check_source(id: str, desk: Here, who: Who, body: ConnectionCheck | None = None) -> CheckResult:
+    """Try the connection stage by stage, as it is or as it would be with another configuration; nothing is kept."""
+    found = source(desk, id)
+    if body is not None:
+        found = found.model_copy(update={"config": _kept_secrets(found, body.config)})
+    return _tried(desk, who, found)
 
 
 def _tried(desk: Desk, who: Caller, found: Source) -> CheckResult:

@@ -116,6 +116,27 @@ def test_a_secret_typed_into_a_source_becomes_a_credential_of_its_own(
     assert FIRST not in str(body)
 
 
+def test_a_changed_connection_is_tried_with_a_new_secret_and_nothing_of_it_is_kept(
+    client: Client, desk: Desk, server: Keyed, other: Keyed
+) -> None:
+    made = client.create_source(connector="url", config=typed(server, FIRST), name="Feed").source
+    server.keys = {SECOND}
+    assert not client.check_source(made.id).ok
+    assert client.check_source(made.id, typed(server, SECOND)).ok
+    assert not client.check_source(made.id, typed(server, WRONG)).ok
+    assert server.shown[-2:] == [SECOND, WRONG]
+    # Nor does the kept secret follow an address that is only being tried.
+    assert (
+        client.check_source(made.id, feed(other, made.config["secret"]["credential"])).stages[0].name
+        == "credential"
+    )
+    assert other.asked == []
+    assert client.source(made.id).source == made
+    assert not client.check_source(made.id).ok
+    assert events(desk)[-1][0] == "ana"
+    assert SECOND not in client.audit().model_dump_json()
+
+
 def test_a_credential_goes_to_no_host_it_is_not_bound_to(
     client: Client, desk: Desk, server: Keyed, other: Keyed
 ) -> None:
