@@ -176,7 +176,7 @@ def line(summary: dict[str, Any]) -> None:
     most = max((bar["events"] for bar in found), default=1)
     told = words.count(summary["total"], "event")
     each = "by the hour" if summary["step"] == "hour" else "by the day, in UTC"
-    with frame.panel("When", f"{told} {each}", key="line", flush=True):
+    with frame.panel("Time line", f"{told} {each}", key="line", flush=True):
         if not found:
             st.html('<div class="m" style="padding: 12px">No event matches.</div>')
             return

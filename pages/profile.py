@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -21,24 +22,32 @@ def myself() -> None:
             row = st.container(horizontal=True, gap="small", vertical_alignment="bottom")
             name = row.text_input("Name", value=who.name, help="As others see it.", max_chars=200)
             if row.form_submit_button("Save the name"):
-                control("PATCH", "/me", {"name": name})
-                frame.tell("Your name was saved.")
-                st.rerun()
-        roles = [f"{role} in {tenant}" for tenant, role in sorted(who.roles.items())]
-        if who.installation:
-            roles.append(f"{who.installation} of the installation")
-        st.caption(
-            f"Your roles: {', '.join(roles)}." if roles else "You have no role yet. Ask an administrator."
-        )
+                access.attempt(control, "PATCH", "/me", {"name": name})
+                if not frame.refused():
+                    frame.tell("Your name was saved.")
+                    st.rerun()
         here = who.role_in(access.tenant())
         if here:
-            st.caption(f"{ROLES[here]}.")
+            st.caption(words.plain(f"Here: {ROLES[here][:1].lower()}{ROLES[here][1:]}."))
+        roles = [f"{role} in {words.listed(tenants)}" for role, tenants in by_role(who.roles).items()]
+        if who.installation:
+            roles.append(f"{who.installation} of the installation")
+        told = f"Your roles: {', '.join(roles)}." if roles else "You have no role yet. Ask an administrator."
+        st.caption(words.plain(told))
+
+
+def by_role(roles: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The names of the tenants in which one has each role."""
+    found: dict[str, list[str]] = {}
+    for tenant, role in sorted(roles.items()):
+        found.setdefault(str(role), []).append(access.named(tenant))
+    return found
 
 
 def password() -> None:
     with (
         frame.panel("Password", "every sign-in of yours ends, this one too", key="password"),
-        st.form("password", border=False, clear_on_submit=True),
+        st.form("password", border=False),
     ):
         one, two, three = st.columns(3, gap="small")
         old = one.text_input("Old password", type="password", autocomplete="current-password")
@@ -50,8 +59,9 @@ def password() -> None:
             if new != again:
                 st.html('<div class="sp-notice" role="alert"><b>The two new passwords differ.</b></div>')
             else:
-                control("POST", "/me/password", {"old": old, "new": new})
-                st.rerun()
+                access.attempt(control, "POST", "/me/password", {"old": old, "new": new})
+                if not frame.refused():
+                    st.rerun()
 
 
 def sign_ins() -> None:
@@ -97,7 +107,12 @@ def page() -> None:
         myself()
     with right, frame.panel("Look", "of this browser", key="look"):
         theme(["/", *(f"/{path.stem}" for path in frame.PAGES.glob("[a-z]*.py"))])
-        st.caption(f"Times are shown in {words.zone()}, the zone of this browser, and in UTC.")
+        zone = str(words.zone())
+        st.caption(
+            "Times are shown in UTC, which is the zone of this browser too."
+            if zone == "UTC"
+            else f"Times are shown in {zone.replace('_', ' ')}, the zone of this browser, and in UTC."
+        )
     password()
     sign_ins()
     api_keys(mine=who.id)

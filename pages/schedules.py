@@ -31,6 +31,14 @@ def call(method: str, path: str = "", body: Any = None) -> Any:
     return access.control(method, f"/schedules{path}", body, tenant=access.tenant())
 
 
+def done(method: str, path: str, body: Any = None) -> Any:
+    """A change; what stands in its way is told at the head, with what was filled in as it was."""
+    answer = access.attempt(call, method, path, body)
+    if "problem" in st.session_state:
+        st.rerun()
+    return answer
+
+
 def outcome(firing: dict[str, Any]) -> tuple[str, str]:
     """What became of a due time, in words and as a tone."""
     told = "rejects" if firing["outcome"] == "succeeded" and firing["rejected"] else firing["outcome"]
@@ -130,8 +138,7 @@ def overview(client: Client) -> None:
             cell(names.get(schedule["pipeline"], schedule["pipeline"]),
                  hint=names.get(schedule["pipeline"], schedule["pipeline"])),
             cell(in_words(schedule["trigger"], schedule["spec"]),
-                 sub=schedule["time_zone"] if schedule["trigger"] == "cron" else "",
-                 hint=in_words(schedule["trigger"], schedule["spec"])),
+                 sub=schedule["time_zone"] if schedule["trigger"] == "cron" else "", wrap=True),
             stands(schedule),
             strip(schedule),
             cell(words.ago(due) if due else "–" if not schedule["enabled"] else "at an arrival",
@@ -246,7 +253,9 @@ def detail(client: Client, id: str) -> None:
             if times is None:
                 frame.notice(st.session_state.pop("problem"))
             else:
-                schedule_form.due_list(when, times, "Due when a file has arrived and stopped growing.")
+                arrival = "Due when a file has arrived and stopped growing."
+                none = arrival if when["trigger"] == "arrival" else "It is never due: there is no such day."
+                schedule_form.due_list(when, times, none)
         if not fresh:
             # On its own, so that what is being typed beside it is left alone.
             st.fragment(history, run_every=5)(id)
@@ -270,7 +279,7 @@ def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool) -> None:
         with st.popover("Delete", disabled=off is not None, help=off):
             st.write("Its history goes with it; runs and records stay.")
             if st.button("Delete the schedule"):
-                call("DELETE", f"/{schedule['id']}")
+                done("DELETE", f"/{schedule['id']}")
                 frame.tell("The schedule was deleted.")
                 frame.go("schedules")
         if st.button(
@@ -278,16 +287,16 @@ def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool) -> None:
             help=off or ("It keeps its place and is not due until it is resumed." if schedule["enabled"] else None),
         ):  # fmt: skip
             kept = {name: schedule[name] for name in ("pipeline", "trigger", "spec", "time_zone", "policy")}
-            call("PUT", f"/{schedule['id']}", {**kept, "enabled": not schedule["enabled"]})
+            done("PUT", f"/{schedule['id']}", {**kept, "enabled": not schedule["enabled"]})
             frame.tell("It is paused." if schedule["enabled"] else "It is due again.")
             st.rerun()
         work = access.why_not(Permission.WORK)
         if st.button("Run now", disabled=work is not None, help=work):
-            call("POST", f"/{schedule['id']}/fire")
+            done("POST", f"/{schedule['id']}/fire")
             frame.tell("Asked for a run, out of turn.")
             st.rerun()
     if st.button("Save", type="primary", disabled=off is not None, help=off):
-        saved = call("POST", "", body) if fresh else call("PUT", f"/{schedule['id']}", body)
+        saved = done("POST", "", body) if fresh else done("PUT", f"/{schedule['id']}", body)
         frame.tell("Saved.")
         frame.go("schedules", schedule=saved["id"])
 

@@ -40,6 +40,12 @@ def tenant() -> str:
     return str(st.session_state.get("tenant", ""))
 
 
+def named(tenant: str) -> str:
+    """What a tenant is called, as far as main.py has found out."""
+    _, known = st.session_state.get("tenant-names", (0.0, {}))
+    return str(known.get(tenant, tenant))
+
+
 def address(page: str, **params: object) -> str:
     """The address of a page in this tenant, for links that open it anew."""
     given = {name: str(value) for name, value in params.items() if value is not None}

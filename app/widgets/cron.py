@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Any, Literal
@@ -27,6 +28,8 @@ Repeat = Literal["minutes", "hours", "daily", "weekdays", "weekly", "monthly", "
 EVERY_MINUTES = (1, 2, 3, 5, 10, 15, 20, 30)
 EVERY_HOURS = (1, 2, 3, 4, 6, 8, 12)
 LAST_SURE_DAY = 28
+# What the numbers of minute, hour, day, month and weekday can be.
+BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,9 @@ def in_words(trigger: str, spec: dict[str, Any]) -> str:
 
 
 def cron_in_words(line: str) -> str:
-    """A crontab line in words; where it says something unusual, field by field."""
+    """A crontab line in words; where it says something unusual, field by field; as it is where it says nothing."""
     parts = line.split()
-    if len(parts) != 5:
+    if len(parts) != 5 or not all(map(_within, parts, BOUNDS)):
         return line
     minute, hour, day, month, week = parts
     days = _days(day, month, week)
@@ -131,16 +134,35 @@ def cron_in_words(line: str) -> str:
             else f"every hour at minute {int(minute)}"
         )
     if minute.startswith("*/") and hour == "*":
-        every = f"every {int(minute[2:])} minutes"
+        step = int(minute[2:])
+        every = f"every {step} minutes" if 60 % step == 0 else f"every hour at {_minutes(step)}"
         return every if days == "every day" else f"{every}, {days}"
     if minute.isdigit() and hour.startswith("*/"):
-        every = f"every {int(hour[2:])} hours at minute {int(minute)}"
+        step = int(hour[2:])
+        if 24 % step:
+            return f"{days} at {_and([f'{h:02}:{int(minute):02}' for h in range(0, 24, step)])}"
+        every = f"every {step} hours at minute {int(minute)}"
         return every if days == "every day" else f"{every}, {days}"
     if minute == "*" and hour == "*":
         return "every minute" if days == "every day" else f"every minute, {days}"
     if minute.isdigit() and "," in hour and all(part.isdigit() for part in hour.split(",")):
         return f"{days} at {_and([f'{int(h):02}:{int(minute):02}' for h in hour.split(',')])}"
     return f"{days}; hours {hour}, minutes {minute}"
+
+
+def _within(part: str, bounds: tuple[int, int]) -> bool:
+    """Whether every number of a field is one it can have; names are left to who reads the line."""
+    span, _, step = part.partition("/")
+    low, high = bounds
+    return (not step or (step.isdigit() and int(step) > 0)) and all(
+        low <= int(number) <= high for number in re.findall(r"\d+", span)
+    )
+
+
+def _minutes(step: int) -> str:
+    """The minutes a step leads to where it does not fit into an hour: it begins anew with each."""
+    found = [str(minute) for minute in range(0, 60, step)]
+    return f"minute{'s' if len(found) > 1 else ''} {_and(found)}"
 
 
 def _days(day: str, month: str, week: str) -> str:

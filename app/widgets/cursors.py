@@ -24,7 +24,8 @@ def cursor(client: Client, pipeline: str, *, key: str) -> None:
             return
         off = access.why_not(Permission.BUILD)
         row = st.container(horizontal=True, gap="small")
-        with row.popover("Rewind", disabled=off is not None or not found.points, help=off):
+        nowhere = off or (None if found.points else "It stands at the beginning.")
+        with row.popover("Rewind", disabled=nowhere is not None, help=nowhere):
             _back(client, found, key)
         with row.popover("Set it by hand", disabled=off is not None, help=off):
             _by_hand(client, found, key)

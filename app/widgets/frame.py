@@ -81,6 +81,14 @@ def notice(problem: SpireError) -> None:
     st.html(f'<div class="sp-notice" role="alert">{" ".join(parts)}{after}</div>')
 
 
+def refused() -> bool:
+    """Whether something stood in the way of what was just tried; if so, it is told here, where that was done."""
+    problem = st.session_state.pop("problem", None)
+    if problem is not None:
+        notice(problem)
+    return problem is not None
+
+
 def warn(html: str, tone: str = "wait") -> None:
     """A banner that needs a person; with the tone `bad` it says that something is wrong."""
     st.html(f'<div class="sp-notice {tone}" role="status">{html}</div>')

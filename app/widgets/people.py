@@ -70,7 +70,8 @@ def people() -> None:
 
 
 def _add() -> None:
-    with st.form("add-person", border=False, clear_on_submit=True):
+    # A new form for the next person; one that was refused keeps what was typed.
+    with st.form(f"add-person-{st.session_state.get('people-added', 0)}", border=False):
         login = st.text_input("Account")
         name = st.text_input("Name")
         password = st.text_input(
@@ -80,9 +81,11 @@ def _add() -> None:
         asked = st.form_submit_button("Add", type="secondary" if frame.asked("person") else "primary")
     if asked:
         body = {"login": login, "name": name, "password": password, "tenants": {access.tenant(): str(role)}}
-        control("POST", "/users", body)
-        frame.tell(f"{login} can sign in now.")
-        st.rerun()
+        access.attempt(control, "POST", "/users", body)
+        if not frame.refused():
+            st.session_state["people-added"] = st.session_state.get("people-added", 0) + 1
+            frame.tell(f"{login} can sign in now.")
+            st.rerun()
 
 
 def _change(user: dict[str, Any]) -> None:
@@ -109,9 +112,11 @@ def _change(user: dict[str, Any]) -> None:
         control("PATCH", f"/users/{user['id']}", {"active": not user["active"]})
         st.rerun()
     with st.form(f"reset-{user['id']}", border=False, clear_on_submit=True):
-        new = st.text_input("New password", type="password")
-        if st.form_submit_button("Set the password"):
-            control("POST", f"/users/{user['id']}/password", {"new": new})
+        new = st.text_input("New password", type="password", help="At least 12 characters.")
+        setting = st.form_submit_button("Set the password")
+    if setting:
+        access.attempt(control, "POST", f"/users/{user['id']}/password", {"new": new})
+        if not frame.refused():
             frame.tell("The password was set; their sign-ins have ended.")
             st.rerun()
 
@@ -179,7 +184,7 @@ def api_keys(mine: str = "") -> None:
     if not offered:
         return
     with (
-        frame.panel("New key", f"for {access.tenant()}, with at most your role", key="new-key"),
+        frame.panel("New key", f"for {access.named(access.tenant())}, with at most your role", key="new-key"),
         st.form("new-key", border=False),
     ):
         one, two, three = st.columns(3, gap="small")
@@ -187,10 +192,8 @@ def api_keys(mine: str = "") -> None:
         role = two.selectbox("Role", offered, format_func=lambda r: ROLES[r])
         days = three.number_input("Days it works", value=90, min_value=1, max_value=3650, step=1)
         if st.form_submit_button("Make the key", type="primary"):
-            made = control(
-                "POST",
-                "/api-keys",
-                {"name": name, "tenant": access.tenant(), "role": str(role), "days": int(days)},
-            )
-            st.session_state["made-key"] = made["key"]
-            st.rerun()
+            body = {"name": name, "tenant": access.tenant(), "role": str(role), "days": int(days)}
+            made = access.attempt(control, "POST", "/api-keys", body)
+            if not frame.refused():
+                st.session_state["made-key"] = made["key"]
+                st.rerun()

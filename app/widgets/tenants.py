@@ -77,9 +77,10 @@ def _make(off: str | None) -> None:
         level = st.selectbox("Audit level", list(LEVELS), index=1, format_func=lambda v: LEVELS[v])
         kind: Literal["primary", "secondary"] = "secondary" if frame.asked("id") else "primary"
         if st.form_submit_button("Make the tenant", type=kind, disabled=off is not None, help=off):
-            control("POST", "/tenants", {"id": id, "name": name, "audit_level": level})
-            frame.tell(f"{name or id} is there, with a key of its own.")
-            st.rerun()
+            access.attempt(control, "POST", "/tenants", {"id": id, "name": name, "audit_level": level})
+            if not frame.refused():
+                frame.tell(f"{name or id} is there, with a key of its own.")
+                st.rerun()
 
 
 def _change(tenant: dict[str, Any], off: str | None) -> None:
@@ -94,10 +95,12 @@ def _change(tenant: dict[str, Any], off: str | None) -> None:
             format_func=lambda v: LEVELS[v], help="Its worker starts anew to take this up; runs go on where they were.",
         )  # fmt: skip
         if st.form_submit_button("Save the tenant", disabled=off is not None, help=off):
-            control("PATCH", f"/tenants/{tenant['id']}", {"name": name, "audit_level": level})
-            st.session_state.pop("tenant-names", None)
-            frame.tell("The tenant was saved.")
-            st.rerun()
+            body = {"name": name, "audit_level": level}
+            access.attempt(control, "PATCH", f"/tenants/{tenant['id']}", body)
+            if not frame.refused():
+                st.session_state.pop("tenant-names", None)
+                frame.tell("The tenant was saved.")
+                st.rerun()
 
 
 def _destroy(tenant: dict[str, Any], off: str | None) -> None:
@@ -109,7 +112,8 @@ def _destroy(tenant: dict[str, Any], off: str | None) -> None:
         with st.form(f"destroy-{tenant['id']}", border=False):
             typed = st.text_input(f"Type {tenant['id']} to confirm")
             if st.form_submit_button("Destroy the tenant", disabled=off is not None, help=off):
-                control("DELETE", f"/tenants/{tenant['id']}", confirm=typed)
-                st.query_params.pop("id", None)
-                frame.tell(f"{tenant['id']} was destroyed.")
-                st.rerun()
+                access.attempt(control, "DELETE", f"/tenants/{tenant['id']}", confirm=typed)
+                if not frame.refused():
+                    st.query_params.pop("id", None)
+                    frame.tell(f"{tenant['id']} was destroyed.")
+                    st.rerun()

@@ -39,6 +39,20 @@ def test_an_unusual_line_is_kept_as_it_is(line: str) -> None:
     assert line_of(choice_of(line)) == line
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("*/25 * * * *", "every hour at minutes 0, 25 and 50"),
+        ("5 */9 * * 1", "every Monday at 00:05, 09:05 and 18:05"),
+        ("99 99 * * *", "99 99 * * *"),
+        ("0 6 32 * *", "0 6 32 * *"),
+        ("*/0 * * * *", "*/0 * * * *"),
+    ],
+)
+def test_a_line_is_told_as_it_is_due_and_not_told_where_it_never_is(line: str, told: str) -> None:
+    assert cron_in_words(line) == told
+
+
 def test_ordinals_end_as_they_should() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 31)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "23rd", "31st",
