@@ -278,6 +278,14 @@ def of_run(client: Client, counts: list[Any], run: int) -> str:
     return next((c.target for c in counts if client.records(c.target, run=run, limit=1).total), "")
 
 
+def taken_way() -> None:
+    """Browsing and asking have addresses of their own."""
+    if st.session_state["way"] == "SQL":
+        st.query_params["way"] = "sql"
+    else:
+        st.query_params.pop("way", None)
+
+
 def page() -> None:
     client = access.client()
     counts = client.record_counts()
@@ -307,10 +315,10 @@ def page() -> None:
         return
     title = next((c.title for c in counts if c.target == view.target), "") or view.target
     with actions:
+        st.session_state["way"] = "SQL" if frame.asked("way") == "sql" else "Browse"
         way = st.segmented_control(
-            "How", ["Browse", "SQL"], default="SQL" if frame.asked("way") == "sql" else "Browse",
-            label_visibility="collapsed", key="way",
-        )  # fmt: skip
+            "How", ["Browse", "SQL"], label_visibility="collapsed", key="way", on_change=taken_way
+        )
         if way != "SQL" and st.button("Export"):
             exporting(view, title)
     if way == "SQL":

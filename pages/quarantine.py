@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -12,8 +11,9 @@ from app.client import Client
 from app.roles import Permission
 from app.widgets import access, fixes, frame, repairs, words
 from app.widgets.alike import alike, passing, verdict_of
-from app.widgets.causes import plain_causes, proposed_causes
+from app.widgets.causes import kept_causes, plain_causes, proposed_causes
 from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.reject import inexact, marked, reject_page
 from app.widgets.row_editor import Verdict, row_editor
 
 TRIED = 100
@@ -22,7 +22,7 @@ TRIED = 100
 # The causes
 
 
-def causes_list(found: list[Any], selected: Any) -> None:
+def causes_list(found: list[Any], selected: Any, key: str = "cause") -> None:
     most = max(cause.rows for cause in found)
     rows = [
         Row(
@@ -40,12 +40,12 @@ def causes_list(found: list[Any], selected: Any) -> None:
         )
         for cause in found
     ]
-    with frame.panel("Causes", "largest first", key="causes", flush=True):
+    with frame.panel("Causes", "largest first", key=f"{key}s", flush=True):
         chosen = listing(
             "Causes",
             [Column(), Column(right=True), Column()],
             rows,
-            key="cause-list",
+            key=f"{key}-list",
             selected=str(selected.first),
             height=640,
         )
@@ -53,6 +53,31 @@ def causes_list(found: list[Any], selected: Any) -> None:
         st.query_params["cause"] = chosen.opened
         st.query_params.pop("row", None)
         st.rerun()
+
+
+def place_of(found: list[Any]) -> int:
+    """Which cause is chosen: by its first row, or, where that is dealt with, the one it was the first of."""
+    asked, before = frame.asked("cause"), st.session_state.get("cause-shown")
+    at = next((i for i, cause in enumerate(found) if str(cause.first) == asked), None)
+    if at is None:
+        alike = (
+            i for i, cause in enumerate(found) if asked and (cause.rule, cause.field, cause.reason) == before
+        )
+        at = next(alike, 0)
+    st.session_state["cause-shown"] = (found[at].rule, found[at].field, found[at].reason)
+    return at
+
+
+def elsewhere(client: Client, given: dict[str, Any], total: int) -> None:
+    """What waits beside what is shown, and the way to all of it."""
+    if given:
+        more = client.counts().open_rejects - total
+        told = (
+            f"{words.count(more, 'reject')} more {'waits' if more == 1 else 'wait'} in other runs. "
+            if more > 0
+            else ""
+        )
+        st.html(f'<div class="s m">{told}{frame.link("Show all", "quarantine")}</div>')
 
 
 def step(found: list[Any], at: int) -> None:
@@ -95,7 +120,7 @@ def detail(client: Client, cause: Any) -> None:
 
 def original(client: Client, cause: Any, reject: Any) -> None:
     """The row as it came, what failed marked, and on demand what stands around it."""
-    place = f"line {reject.line:,} of {reject.payload or 'its payload'}, run {reject.run}"
+    place = f"line {reject.line:,} of {reject.payload or 'its payload'}, run {reject.run}, mapping {reject.version}"
     top = st.container(horizontal=True, vertical_alignment="center", gap="small")
     with top:
         st.html(frame.heading("Original row", place))
@@ -113,22 +138,9 @@ def original(client: Client, cause: Any, reject: Any) -> None:
         st.caption(found.why)
     if reject.fixed is not None:
         st.html(f'<div class="sp-raw"><div><i>now</i>{escape(reject.fixed.rstrip())}</div></div>')
-    exact = (
-        ""
-        if reject.exact
-        else " Some of its bytes are no text; they are shown as \\xNN and kept as they are."
-    )
-    st.caption(f"{cause.explanation}{exact}")
-
-
-def marked(reject: Any) -> str:
-    text = reject.raw.rstrip("\r\n")
-    if reject.mark:
-        a, b = reject.mark
-        shown = f"{escape(text[:a])}<mark>{escape(text[a:b]) or ' '}</mark>{escape(text[b:])}"
-    else:
-        shown = escape(text)
-    return f"<div><i>{reject.line}</i>{shown}</div>"
+    st.caption(f"{cause.explanation}{inexact(reject)}")
+    if cause.rule.startswith("drift:") and st.button("See how the source has changed"):
+        frame.go("runs", run=reject.run)
 
 
 @st.fragment
@@ -210,21 +222,6 @@ def judged(client: Client, cause: Any, reject: Any, changes: dict[str, Any]) -> 
     return row, Verdict(told, tone, failed)
 
 
-def exporting(total: int, given: dict[str, Any]) -> None:
-    """The rejects as a file, which the browser fetches by itself."""
-    with st.popover("Export"):
-        st.caption(
-            f"{words.count(total, 'reject')}, each with its cause, its line as it came, its file and line number."
-        )
-        for format, title in (("csv", "CSV"), ("ndjson", "NDJSON")):
-            query = urlencode({"format": format, **given})
-            st.link_button(
-                f"Download {title}", f"/api/v1/tenants/{access.tenant()}/rejects/export?{query}",
-                width="stretch",
-            )  # fmt: skip
-        st.caption("In CSV, a cell that a spreadsheet would run as a formula has an apostrophe before it.")
-
-
 def dismissed(client: Client) -> None:
     """What was given up, why and by whom, and the way back."""
     with st.expander("Dismissed rows"):
@@ -260,10 +257,11 @@ def dismissed(client: Client) -> None:
 
 def page() -> None:
     client = access.client()
+    if frame.asked("reject").isdigit():
+        reject_page(client, int(frame.asked("reject")))
+        return
     given = repairs.scope()
-    plain = plain_causes(client, given)
-    with st.spinner("Trying out fixes…"):
-        found = proposed_causes(client, given, plain)
+    found = plain_causes(client, given)
     names = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
     whose = (
         f"Run {given['run']}"
@@ -283,13 +281,11 @@ def page() -> None:
         repairs.repaired(client)
         dismissed(client)
         return
-    sub = f"{escape(whose)}: {words.count(total, 'reject')} in {words.count(len(found), 'cause')}. Nothing here is lost; every row keeps its original bytes."
+    sub = f"{escape(whose)}: {words.count(total, 'reject')} in {words.count(len(found), 'cause')}. Every row keeps its original bytes."
     actions = frame.head("Quarantine", sub)
-    at = next((i for i, cause in enumerate(found) if str(cause.first) == frame.asked("cause")), 0)
+    at = place_of(found)
     with actions:
         step(found, at)
-        if given and st.button("Show all"):
-            frame.go("quarantine")
         off = access.why_not(Permission.WORK)
         if st.button(
             "Replay all `R`",
@@ -300,10 +296,20 @@ def page() -> None:
         ):
             access.attempt(repairs.replay_all, client, given)
             st.rerun()
-        exporting(total, given)
+        repairs.exporting(total, given)
     repairs.repaired(client)
     left, right = st.columns([3, 7], gap="small")
     with left:
+        slot = st.empty()
+        elsewhere(client, given, total)
+    if kept_causes(given, found) is None:
+        # At once without the fixes: trying those out takes a moment.
+        with slot.container():
+            causes_list(found, found[at], key="cause-at-once")
+    with right, st.spinner("Trying out fixes"):
+        found = proposed_causes(client, given, found)
+    at = place_of(found)
+    with slot.container():
         causes_list(found, found[at])
     with right:
         detail(client, found[at])

@@ -10,13 +10,14 @@ import streamlit as st
 
 from app.client import Client
 from app.roles import Permission
-from app.widgets import access, drift, frame, words
+from app.widgets import access, drift, frame, repairs, words
 from app.widgets.causes import plain_causes, proposed_causes
 from app.widgets.ledger import figures, picture
+from app.widgets.lineage import lineage
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.objects import changed_panel
 from app.widgets.review import review
-from app.widgets.running import KINDS, cause_of, outcome, rate, stages, took, watch
+from app.widgets.running import KINDS, cause_of, onward, outcome, rate, stages, took, watch
 
 STATES = ("finished", "failed", "running", "cancelled", "undone")
 SINCE = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
@@ -128,7 +129,7 @@ def detail(client: Client, number: int) -> None:
         parts.append(f"took {words.seconds(spent)}")
     if rate(run):
         parts.append(rate(run))
-    sub = f"{', '.join(parts)}. Version {run.version} of {escape(name)}."
+    sub = f"{', '.join(parts)}.{onward(client, run)}"
     crumb = f"{frame.link('Runs', 'runs')} / {frame.link(name, 'runs', pipeline=run.pipeline)}"
     actions = frame.head(
         f"{KINDS.get(run.kind, 'Run')} {run.run}", sub, crumb=crumb, chips=chips
@@ -143,7 +144,7 @@ def detail(client: Client, number: int) -> None:
     if run.error:
         failed(run)
     if run.drift is not None:
-        drift.card(client, run.drift)
+        drift.card(client, run.drift, lead=True)
     if run.kind == "replay" and run.replayed:
         replayed(run)
     wrote = run.ledger.inserted + run.ledger.updated
@@ -225,13 +226,32 @@ def replayed(run: Any) -> None:
 
 
 def done(client: Client, run: Any) -> None:
-    """What next: repair where something waits, else look at the records."""
+    """What next: repair where something waits, run again what stopped, else look at the records."""
     waiting = (
         sum(cause.rows for cause in client.causes(run=run.run, propose=False)) if run.ledger.rejected else 0
     )
-    if st.button("See the records", type="secondary" if waiting else "primary"):
+    stopped = run.state in ("failed", "cancelled") and run.kind == "run"
+    asks = run.drift is not None and run.drift.state == "open"
+    # One thing is next: what the source's change asks for, else a repair, else the run again.
+    if run.written and st.button(
+        "See the records", type="secondary" if waiting or stopped or asks else "primary"
+    ):
         frame.go("explorer", run=run.run)
-    if waiting and st.button(f"Repair {words.count(waiting, 'reject')}", type="primary"):
+    if waiting:
+        repairs.exporting(waiting, {"run": run.run}, "Export rejects")
+    if stopped:
+        off = access.why_not(Permission.WORK)
+        if st.button(
+            "Run again",
+            type="secondary" if waiting or asks else "primary",
+            disabled=off is not None,
+            help=off,
+        ):
+            started = access.attempt(client.start_run, run.pipeline)
+            frame.go("runs", run=started.run if started else run.run)
+    if waiting and st.button(
+        f"Repair {words.count(waiting, 'reject')}", type="secondary" if asks else "primary"
+    ):
         frame.go("quarantine", run=run.run)
 
 
@@ -292,46 +312,6 @@ def warnings(warned: list[Any]) -> None:
         listing("Warnings", [Column(), Column(right=True)], rows, key="warning-list")
 
 
-def lineage(run: Any, name: str) -> None:
-    """From the payload over the mapping to the records, each a way to go there."""
-    first = run.payloads[0] if run.payloads else None
-    more = f", and {words.count(len(run.payloads) - 1, 'more')}" if len(run.payloads) > 1 else ""
-    if run.replayed:
-        of = run.replayed_of[0] if run.replayed_of else None
-        begin = node("Rejects", frame.link(f"of run {of}", "runs", run=of) if of else "of earlier runs")
-    elif first is not None:
-        begin = node(first.name, words.size(first.size) + more, title=first.name)
-    else:
-        begin = node("No payload", "nothing was read")
-    sealed = []
-    if first is not None:
-        off = access.why_not(Permission.WORK)
-        address = f"/api/v1/tenants/{access.tenant()}/runs/{run.run}/payloads/{first.number}"
-        get = f'<a href="{escape(address)}" download>Download</a>' if off is None else "sealed as received"
-        sealed = [node(f"Payload {run.run}-{first.number + 1}", get, title=f"SHA-256 {first.sha256}")]
-    checks = sum(mapping.checks for mapping in run.mappings)
-    mapping = frame.link(f"Mapping {run.version}", "mapping", pipeline=run.pipeline, version=run.version)
-    mapped = node(mapping, words.count(checks, "check"), html=True, title=f"{name}, version {run.version}")
-    wrote = {each.target: each.versions for each in run.written}
-    targets = list(wrote) or list(dict.fromkeys(m.target for m in run.mappings))
-    label = targets[0] if len(targets) == 1 else words.count(len(targets), "target model")
-    kept = node(
-        frame.link(label, "explorer", run=run.run, target=targets[0] if len(targets) == 1 else None),
-        words.count(sum(wrote.values()), "version"),
-        html=True,
-        title=", ".join(targets),
-    )
-    arrow = '<span class="ar" aria-hidden="true">→</span>'
-    with frame.panel("Lineage", key="lineage"):
-        st.html(f'<div class="lin">{arrow.join([begin, *sealed, mapped, kept])}</div>')
-
-
-def node(name: str, second: str, *, html: bool = False, title: str = "") -> str:
-    """A step of the way; `html` where its name is a link already."""
-    shown = name if html else escape(name)
-    return f'<div title="{escape(title)}"><b>{shown}</b><br><span class="s m">{second}</span></div>'
-
-
 def undo(client: Client, run: Any) -> None:
     with frame.panel("Undo this load", key="undo"):
         if run.state == "undone":
@@ -354,7 +334,11 @@ def undoing(run: Any, plan: Any, versions: int) -> list[str]:
     told = [
         f"Removes the {words.count(versions, 'version')} it wrote: {words.count(gone, 'record')} will be gone"
     ]
-    told[0] += f", {restored:,} fall back to their version before." if restored else "."
+    told[0] += (
+        f", {restored:,} {'falls back to its' if restored == 1 else 'fall back to their'} version before."
+        if restored
+        else "."
+    )
     if plan.closes:
         told.append(f"{words.count(plan.closes, 'open reject')} of it will be closed.")
     if plan.reopens:

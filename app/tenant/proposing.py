@@ -55,12 +55,17 @@ DATE_FIXES: tuple[tuple[str, tuple[str, ...]], ...] = (
 def explanation(rule: str, field: str | None, reason: str) -> str:
     """Why rows with this cause are in quarantine, in plain words."""
     _, _, mark = rule.rpartition(":")
-    name = field or "a value"
+    name = f"“{field}”" if field else "a value"
+    if rule.startswith("drift:"):
+        changed = f"The source is not as it was when its mapping was made: {reason}."
+        return (
+            f"{changed} Let the mapping follow it where the run tells of the change, or correct these rows."
+        )
     if rule == "readable":
         return f"These lines could not be read as rows ({reason}). Their neighbours are not affected."
     told = {
         "required": f"Every record needs {name}, and these rows give none.",
-        "kind": f"What stands in these rows is not a valid value for {name}.",
+        "kind": f"What stands in these rows does not fit the target field {name}.",
         "type": f"What stands in these rows can't be read as the type of {name}.",
         "vocabulary": f"{name} takes agreed words only, and these rows have others.",
         "expression": f"The expression for {name} can't be computed on these rows.",

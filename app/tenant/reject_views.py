@@ -15,7 +15,7 @@ from app.tenant.schemas.rejects import CauseView, RejectView
 from app.tenant.tracing import segment_of, shown
 from engine.errors import Stop
 from engine.model import Pipeline, Shape
-from storage import definitions, quarantine
+from storage import definitions, quarantine, runs
 from storage.definitions import NotFound
 from storage.quarantine import Cause, Reject
 
@@ -47,11 +47,17 @@ def views(desk: Desk, rejects: Sequence[Reject]) -> list[RejectView]:
             # A deleted pipeline's rejects are still to be seen.
             made[id], shapes[id] = None, None
     names = _payloads(desk, rejects)
+    cursor = desk.store.cursor()
+    version = {number: runs.get(cursor, number).version for number in {r.run for r in rejects}}
     closed = [reject.id for reject in rejects if reject.state == "dismissed"]
-    told = quarantine.dismissals(desk.store.cursor(), closed) if closed else {}
+    told = quarantine.dismissals(cursor, closed) if closed else {}
     return [
         _view(r, shapes[r.pipeline], values.get(r.id, {}), names[r.run, r.segment]).model_copy(
-            update={"dismissed": told.get(r.id), "mark": _mark(r, made[r.pipeline], shapes[r.pipeline])}
+            update={
+                "dismissed": told.get(r.id),
+                "mark": _mark(r, made[r.pipeline], shapes[r.pipeline]),
+                "version": version[r.run],
+            }
         )
         for r in rejects
     ]

@@ -20,9 +20,11 @@ def alike(rejects: list[Any], cause: Any, trial: Any, *, selected: int, key: str
         Column("Line", right=True),
         Column(f"Original {cause.source_field}" if cause.source_field else "As it came"),
         *(Column(f"{name} after the fix") for name in shown),
-        Column("Check" if trial else "As it came"),
+        *([Column("Check")] if trial else [Column("As it came")] if cause.source_field else []),
     ]
-    chosen = listing("Rows alike", heads, rows, key=key, selected=str(selected), height=340, widest=260)
+    # Two fields after the fix and the check still fit beside the row as it came.
+    widest = 170 if len(shown) > 1 else 260
+    chosen = listing("Rows alike", heads, rows, key=key, selected=str(selected), height=340, widest=widest)
     return chosen.opened
 
 
@@ -71,12 +73,12 @@ def _row(reject: Any, cause: Any, tried: Any, shown: list[str]) -> Row:
         if cause.source_field
         else cell(origin, tone="mono", hint=reject.raw)
     )
+    line = figure(reject.line, tone="muted", sub="repaired" if reject.fixed is not None else "")
     if tried is None:
-        state = "repaired, not replayed" if reject.fixed is not None else ""
-        last = [cell(reject.raw.rstrip(), tone="mono", hint=reject.raw, sub=state)]
-        return Row(
-            str(reject.id), [figure(reject.line, tone="muted"), first, *(cell() for _ in shown), *last]
+        last = (
+            [cell(reject.raw.rstrip(), tone="mono", hint=reject.raw)] if cause.source_field or shown else []
         )
+        return Row(str(reject.id), [line, first, *(cell() for _ in shown), *last])
     told, tone = verdict_of(tried)
     fixed = tried.outcome == "good"
     after = [
@@ -85,5 +87,5 @@ def _row(reject: Any, cause: Any, tried: Any, shown: list[str]) -> Row:
     ]  # fmt: skip
     return Row(
         str(reject.id),
-        [figure(reject.line, tone="muted"), first, *after, cell(told, tone=tone, wrap=tone == "bad")],
+        [line, first, *after, cell(told, tone=tone, wrap=tone == "bad")],
     )

@@ -13,17 +13,18 @@ JS = """
 const EVERY = 1000;
 export default function () {
   if (!history.ours) {
-    const push = history.pushState; let acted = false; history.ours = true;
-    const act = () => { acted = true; };
+    const push = history.pushState; let acted = false, between = false; history.ours = true;
+    const act = () => { acted = true; between = false; };
     for (const kind of ['pointerdown', 'keydown', 'drop']) addEventListener(kind, act, true);
     addEventListener('popstate', () => { acted = false; }, true);
     // An address that only lacks its tenant, or gains it, is the one that stands there.
     const split = url => { const at = new URL(url, location.href), tenant = at.searchParams.get('tenant'); at.searchParams.delete('tenant'); return [at.pathname + at.search, tenant]; };
     const alike = url => { const [to, tenant] = split(url), [here, mine] = split(location.href); return to === here && (!tenant || !mine || tenant === mine); };
     history.pushState = function (state, title, url) {
-      const given = url ?? location.href, here = alike(given);
-      const itself = here || (!acted && new URL(given, location.href).pathname === location.pathname);
-      if (!here) acted = false;
+      const given = url ?? location.href, here = alike(given), same = new URL(given, location.href).pathname === location.pathname;
+      // On its way to another page Streamlit first writes that page's parameters behind this one's name: a place that never was.
+      const itself = here || (!acted && (same || between));
+      if (!here) { between = acted && same; acted = false; }
       return itself ? history.replaceState(state, title, url) : push.call(history, state, title, url);
     };
   }

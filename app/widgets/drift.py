@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -36,8 +36,11 @@ COLUMNS = 4
 _MARKS = {"added": "+", "removed": "−", "changed": "~"}
 
 
-def card(client: Client, found: Any, *, name: str = "", key: str = "drift") -> None:
-    """Draw what a run found, and what can be done about it where nobody has answered yet."""
+def card(client: Client, found: Any, *, name: str = "", key: str = "drift", lead: bool = False) -> None:
+    """Draw what a run found, and what can be done about it where nobody has answered yet.
+
+    `lead` where that is the first thing to do on its page.
+    """
     rows = words.count(found.looked, "row")
     of = f"{rows} of run {found.run}" if found.run else f"the first {rows} of what its next run will read"
     of = f"{name}: {of}" if name else of
@@ -54,7 +57,7 @@ def card(client: Client, found: Any, *, name: str = "", key: str = "drift") -> N
         if found.state != "open":
             st.caption(STATES.get(found.state, "").format(who=found.who or "Somebody"))
             return
-        _answer(client, found, key)
+        _answer(client, found, key, lead)
 
 
 def _finding(each: Any) -> Row:
@@ -72,18 +75,22 @@ def _finding(each: Any) -> Row:
     )
 
 
-def _answer(client: Client, found: Any, key: str) -> None:
+def _answer(client: Client, found: Any, key: str, lead: bool) -> None:
     """See the patch, take it, or say that all is well."""
     kept = f"{key}-patch-{found.pipeline}-{found.run}"
     patch = st.session_state.get(kept)
     row = st.container(horizontal=True, gap="small", vertical_alignment="center")
     off = access.why_not(Permission.WORK)
+    kind: Literal["primary", "secondary"] = "primary" if lead and patch is None else "secondary"
     if row.button(
-        "See the mapping that follows", disabled=off is not None,
+        "See the mapping that follows", type=kind, disabled=off is not None,
         help=off or "Tries it on what the source gave. Nothing is kept.", key=f"{key}-try",
     ):  # fmt: skip
         with st.spinner("Trying it on what the source gave. Nothing is kept."):
             patch = st.session_state[kept] = access.attempt(client.try_drift, found.pipeline, found.run)
+        if patch is not None and lead:
+            # The next thing to do is to take it.
+            st.rerun()
     build = access.why_not(Permission.BUILD)
     row.button(
         "It is as it should be", disabled=build is not None, key=f"{key}-dismiss",

@@ -118,7 +118,10 @@ def picture(
             "read": {
                 "name": "read", "number": read, "figure": f"{read:,}", "share": "100 %" if read else "nothing", "meaning": of,
             },
-            "parts": [_part(ledger, name, meaning) for name, meaning in PARTS],
+            "parts": [
+                _part(ledger, name, "taken back" if taken_back and name in ("inserted", "updated") else meaning)
+                for name, meaning in PARTS
+            ],
             "kept": kept,
             "left": f"Left out on purpose: {ledger.duplicate + ledger.filtered:,}",
             "repair": f"To repair: {ledger.rejected:,}",

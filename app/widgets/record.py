@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
@@ -28,6 +29,7 @@ TITLES = (
 )
 TLP = {"RED": "bad", "AMBER": "wait", "AMBER+STRICT": "wait", "GREEN": "ok", "CLEAR": "neutral"}
 _SMALL = 8 << 20
+_LINK = re.compile(r"\[([^\]\n]+)\]\([^)\s]+\)")
 
 
 def title_of(values: dict[str, Any]) -> tuple[str, str]:
@@ -167,7 +169,13 @@ def origin(found: Any, lines: Any) -> None:
         "File": escape(found.payload) or "gone from the landing zone",
         "Line": f"{found.line:,}",
         "Loaded": f"{words.when(found.started)} by {escape(found.started_by)}, {run}",
-        "Mapping": f"{escape(found.pipeline)}, version {found.pipeline_version} (<code>{escape(found.mapping)}</code>)",
+        "Mapping": frame.link(
+            f"{found.pipeline}, version {found.pipeline_version}",
+            "mapping",
+            pipeline=found.pipeline,
+            version=found.pipeline_version,
+        )
+        + f" (<code>{escape(found.mapping)}</code>)",
         "SHA-256": f"<code>{escape(found.sha256)}</code>" if found.sha256 else "",
     }
     if found.reject is not None:
@@ -207,7 +215,7 @@ def versions(found: Any, titles: dict[str, str]) -> None:
         said = "first version" if older is None else words.count(len(changed), "change")
         rows.append(_version(place, version, f"{said}, without a new version" if version.altered else said))
         rows += [_change(place, name, newer.get(name), (older or {}).get(name), titles) for name in changed]
-    heads = [Column("Version"), Column("Before"), Column("After")]
+    heads = [Column("Version"), Column("Before"), Column("After")] if len(rows) > 1 else [Column()] * 3
     listing("Versions", heads, rows, key="version-rows", widest=260)
 
 
@@ -271,5 +279,7 @@ def cells(row: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
             made.append(figure(value))
         else:
             text = short(value)
-            made.append(cell(text[:300], hint=text[:500]))
+            # What is linked in a description is told by its words; the whole of it is a hover away.
+            shown = _LINK.sub(r"\1", text[:1000]) if name == "description" else text
+            made.append(cell(shown[:300], hint=text[:500]))
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -99,6 +100,21 @@ def replay_all(client: Client, given: dict[str, Any]) -> None:
     back = sum(int(ledger.get("rejected", 0)) for ledger in done.ledgers)
     told = f"{words.count(done.replayed, 'reject')} replayed as they are; {back:,} rejected again."
     keep(done.runs[0] if len(done.runs) == 1 else None, told, done.again)
+
+
+def exporting(total: int, given: dict[str, Any], label: str = "Export") -> None:
+    """The rejects as a file, which the browser fetches by itself."""
+    with st.popover(label):
+        st.caption(
+            f"{words.count(total, 'reject')}, each with its cause, its line as it came, its file and line number."
+        )
+        for format, title in (("csv", "CSV"), ("ndjson", "NDJSON")):
+            query = urlencode({"format": format, **given})
+            st.link_button(
+                f"Download {title}", f"/api/v1/tenants/{access.tenant()}/rejects/export?{query}",
+                width="stretch",
+            )  # fmt: skip
+        st.caption("In CSV, a cell that a spreadsheet would run as a formula has an apostrophe before it.")
 
 
 def dismiss(client: Client, cause: Any, reject: Any) -> None:

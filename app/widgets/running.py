@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,6 +15,7 @@ from app.tenant.schemas.runs import IngestResult, RunView
 from app.widgets import access, frame, words
 from app.widgets.ledger import picture
 from app.widgets.listing import Column, Row, cell, listing
+from engine.errors import SpireError
 
 STAGES = {
     "fetch": "Fetch and seal",
@@ -96,6 +99,20 @@ def outcome(run: RunView) -> tuple[str, str]:
     if not run.ledger.inserted and not run.ledger.updated:
         return "Balanced, nothing new", "muted"
     return "Balanced", "ok"
+
+
+def onward(client: Client, run: Any) -> str:
+    """HTML of where this run left its source, and when the next one is due."""
+    if run.kind != "run" or run.state == "running":
+        return ""
+    told = ""
+    with suppress(SpireError):
+        # A deleted pipeline stands nowhere.
+        stands = client.cursor(run.pipeline)
+        told = f" It left its source here: {escape(stands.says)}" if stands.moves and stands.run == run.run else ""
+    found = access.control("GET", "/schedules", tenant=access.tenant())
+    due = [one["next"][0]["utc"] for one in found if one["pipeline"] == run.pipeline and one["next"]]
+    return f"{told} Next run {words.when(min(due))}." if due else told
 
 
 def stages(found: Sequence[Any], notes: dict[str, str], rows: int, *, whole: float, key: str) -> None:

@@ -17,6 +17,7 @@ class RejectView(Answer):
     id: int
     run: int
     pipeline: str
+    version: int = Field(default=0, description="Of the pipeline, as its run had it.")
     mapping: str
     segment: int
     payload: str = Field(default="", description="Name of the payload it came in.")

@@ -28,6 +28,7 @@ def test_a_reject_keeps_its_bytes_line_rule_and_reason(client: Client, feed: Pat
     assert word.fields["confidence"] == "high"
     assert (ragged.line, ragged.raw, ragged.form) == (6, "192.0.2.44,ip,2024-03-06", "unreadable")
     assert word.run == ragged.run == done.run
+    assert word.version == ragged.version == 1
 
 
 def test_causes_come_with_plain_words_and_a_fix_that_was_tried(client: Client, feed: Path) -> None:
