@@ -18,8 +18,8 @@ from pymysql.cursors import SSCursor
 
 from connectors import database, slices
 from connectors.addresses import Resolve, resolve
-from connectors.bytewise import csv_of, field, hexadecimal, whole
-from connectors.database import Broke, NotReadable, Relation
+from connectors.database import NotReadable, Relation
+from connectors.mysql_rows import csv_of
 from connectors.mysql_server import Connection, Server, browse, connected, every, one, quoted, secured, told
 from connectors.mysql_sink import upserted
 from connectors.registry import Reach, connector
@@ -204,20 +204,16 @@ def _key(connection: Connection, config: Config, relation: Read) -> Column | Non
 def _rows(connection: Connection, config: Config, relation: Read, condition: Condition) -> BinaryIO:
     chosen = relation.chosen(config)
     cursor = connection.cursor()
-    listed = ", ".join(quoted(column.name) for column in chosen)
+    listed = ", ".join(map(_value, chosen))
     cursor.execute(f"SELECT {listed} FROM {relation.source} WHERE {condition.sql}", list(condition.values))
-    write = [
-        whole if column.type == FIELD_TYPE.BIT else hexadecimal if column.binary else field
-        for column in chosen
-    ]
+    names, binary = [column.name for column in chosen], [column.binary for column in chosen]
+    return csv_of(cast(SSCursor, cursor), names, binary, config.database)
 
-    def fetch() -> Sequence[Sequence[bytes | None]]:
-        try:
-            return cast(SSCursor, cursor).fetchmany(1000)
-        except (pymysql.Error, OSError) as error:
-            raise Broke(f"{config.database}: {type(error).__name__}.") from None
 
-    return csv_of([column.name for column in chosen], fetch, write)
+def _value(column: Column) -> str:
+    """A column as it is selected: bits as the whole number they are, all else as the server writes it."""
+    name = quoted(column.name)
+    return f"CAST({name} AS UNSIGNED)" if column.type == FIELD_TYPE.BIT else name
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────

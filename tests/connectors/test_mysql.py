@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 import pymysql
 import pytest
 import trustme
+from pymysql.converters import encoders
 
 from connectors import check, payloads_of
-from connectors.database import NotReadable, Turned, Unreachable
+from connectors.database import Broke, NotReadable, Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import mariadb
@@ -96,6 +97,72 @@ def test_a_broken_character_harms_no_other_row(base: Base, run: Any) -> None:
     )
     [data] = [p.stream.read() for p in payloads_of(source(base, table="broken"), None, HERE)]
     assert data == 'v\nplain\né\n""\n""\n'.encode()
+
+
+def plainly(base: Base, query: str, binary: tuple[int, ...] = ()) -> list[list[str]]:
+    """The rows of a query as the driver itself gives them, undecoded, nothing as an empty text."""
+    connection = pymysql.connect(
+        host=base["host"], port=base["port"], user=base["username"], password=base["password"], database="feeds",
+        charset="utf8mb4", use_unicode=False, conv=dict[Any, Any](encoders),
+    )  # fmt: skip
+    with connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return [
+            [
+                "" if value is None else f"\\x{value.hex()}" if number in binary else value.decode()
+                for number, value in enumerate(row)
+            ]
+            for row in cursor
+        ]
+
+
+def test_rows_of_every_length_come_as_the_driver_itself_gives_them(base: Base, run: Any) -> None:
+    run(
+        "CREATE OR REPLACE TABLE lengths (id int PRIMARY KEY, t longtext, b longblob, u varchar(9)) CHARACTER SET utf8mb4",
+        # Around the lengths at which the protocol writes the length itself differently, and beyond.
+        """INSERT INTO lengths SELECT seq, repeat('é,"', CASE seq % 9 WHEN 0 THEN 50 WHEN 1 THEN 62 WHEN 2 THEN 63
+            WHEN 3 THEN 16384 WHEN 4 THEN 0 ELSE seq END), unhex(repeat('00fe', CASE seq % 7 WHEN 0 THEN 125 WHEN 1 THEN 126
+            WHEN 2 THEN 0 WHEN 3 THEN 33000 ELSE seq END)), CASE seq % 3 WHEN 0 THEN 'plain' WHEN 1 THEN '\\r\\n' END
+            FROM seq_1_to_400""",
+        "UPDATE lengths SET t = NULL WHERE id % 5 = 0",
+        "UPDATE lengths SET b = NULL WHERE id % 4 = 0",
+    )
+    csv.field_size_limit(1 << 25)
+    [data] = [p.stream.read().decode() for p in payloads_of(source(base, table="lengths"), None, HERE)]
+    header, *found = csv.reader(io.StringIO(data, newline=""))
+    assert header == ["id", "t", "b", "u"]
+    assert sorted(found) == sorted(plainly(base, "SELECT * FROM lengths", binary=(2,)))
+
+
+def test_a_row_too_long_for_one_packet_comes_whole(base: Base, run: Any) -> None:
+    query = """SELECT 1 AS id, repeat('a,', 4500000) AS a, repeat('b', 9000000) AS b, NULL AS c
+        UNION ALL SELECT 2, 'x', 'y', 'z'"""
+    csv.field_size_limit(1 << 25)
+    assert [list(row.values()) for row in rows(source(base, query=query))] == plainly(base, query)
+
+
+def test_a_read_that_the_server_ends_moves_no_cursor(base: Base, run: Any) -> None:
+    run(
+        "CREATE OR REPLACE TABLE wide (id int PRIMARY KEY, t varchar(500))",
+        "INSERT INTO wide SELECT seq, repeat('x', 500) FROM seq_1_to_100000",
+    )
+    for how in ("QUERY", "CONNECTION"):
+        payloads = payloads_of(source(base, table="wide"), None, HERE)
+        stream = next(payloads).stream
+        stream.read(1000)
+        connection = pymysql.connect(
+            host=base["host"],
+            port=base["port"],
+            user=base["username"],
+            password=base["password"],
+            autocommit=True,
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE info LIKE '%FROM `wide`%'")
+            [[number]] = [row for row in cursor if row[0] != connection.thread_id()]
+            cursor.execute(f"KILL {how} {number}")
+        with pytest.raises(Broke):
+            stream.read()
 
 
 def test_views_and_queries_are_read_like_tables(base: Base, run: Any) -> None:
