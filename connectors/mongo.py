@@ -31,6 +31,7 @@ from bson import (
 )  # fmt: skip
 from bson.datetime_ms import DatetimeMS
 from pydantic import Field, field_validator, model_validator
+from pymongo import CursorType
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -282,8 +283,15 @@ def _filter(config: Config) -> Document:
 def _lines(collection: Collection[Document], config: Config, condition: Document, order: str) -> BinaryIO:
     chosen = dict.fromkeys(config.fields, 1) or None
     wanted: Document = {"$and": [_filter(config), condition]}
+    # The server sends batch after batch without being asked for each, where it is no router: no wait between them.
+    pushed = not collection.database.client.is_mongos
     found = collection.find_raw_batches(
-        wanted, chosen, sort=[(order, 1)], batch_size=_BATCH, allow_disk_use=True
+        wanted,
+        chosen,
+        sort=[(order, 1)],
+        batch_size=_BATCH,
+        allow_disk_use=True,
+        cursor_type=CursorType.EXHAUST if pushed else CursorType.NON_TAILABLE,
     )
     return _stream(map(_written, cast(Iterator[bytes], found)), config)
 
@@ -329,14 +337,13 @@ def _finite(value: Any) -> Any:
 
 
 _BATCH = 1_000
-_FORM = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+# Dates come without a zone and in UTC.
+_FORM = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 # A double that is not finite, by its type, its name and how it ends (BSON 1.1). What only looks like one is looked at.
 _ODD = re.compile(rb"\x01[^\x00]+\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds") + "Z"
     if isinstance(value, Timestamp):
         return value.as_datetime().isoformat().replace("+00:00", "Z")
     if isinstance(value, Binary) and value.subtype in (3, 4):

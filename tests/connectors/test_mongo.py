@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pymongo
 import pytest
-from bson import Binary, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
+from bson import Binary, DatetimeMS, Decimal128, Int64, MinKey, ObjectId, Regex, Timestamp
 from pydantic import ValidationError
 from pymongo.database import Database
 
@@ -69,14 +69,14 @@ def test_values_json_has_no_form_for_come_as_exact_text(
         {
             "_id": id, "money": Decimal128("12345678901234567890.10"), "big": Int64(2**62), "at": datetime(2026, 1, 2, 3, 4, 5, 678000),
             "nan": math.nan, "raw": b"\x00\xff", "uuid": Binary.from_uuid(token), "like": Regex("^a", "i"),
-            "seen": Timestamp(1767323045, 1), "low": MinKey(), "deep": {"list": [{"a": None}, "ü\n"]}, "yes": True,
+            "seen": Timestamp(1767323045, 1), "low": MinKey(), "deep": {"list": [{"a": None}, "ü\n"], "at": datetime(1969, 7, 20, 20, 17)}, "yes": True, "far": DatetimeMS(10**15),
         }
     )  # fmt: skip
     [found] = documents(source(base, collection="exact"))
     assert found == {
-        "_id": str(id), "money": "12345678901234567890.10", "big": 2**62, "at": "2026-01-02T03:04:05.678Z", "nan": "nan",
+        "_id": str(id), "money": "12345678901234567890.10", "big": 2**62, "at": "2026-01-02T03:04:05.678000Z", "nan": "nan",
         "raw": "AP8=", "uuid": str(token), "like": "/^a/", "seen": "2026-01-02T03:04:05Z", "low": "MinKey",
-        "deep": {"list": [{"a": None}, "ü\n"]}, "yes": True,
+        "deep": {"list": [{"a": None}, "ü\n"], "at": "1969-07-20T20:17:00Z"}, "yes": True, "far": 10**15,
     }  # fmt: skip
 
 
