@@ -22,6 +22,7 @@ from connectors.addresses import resolve
 from connectors.misp_push import push, why
 from connectors.misp_search import ADDRESS, JSON, PAGE_BYTES, NoMisp, Search
 from connectors.misp_sightings import Sightings
+from connectors.misp_withdrawing import withdraw
 from connectors.moments import in_utc
 from connectors.registry import Reach, connector
 from connectors.stages import failed, named, secured
@@ -209,11 +210,16 @@ def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload
 
 
 def write(config: Config, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
-    """Events created or updated by their uuid, and sightings; what is there already as we have it is left alone."""
+    """Events created or updated by their uuid, and sightings; what is gone is deleted softly.
+
+    What is there already as we have it is left alone.
+    """
     web = _web(config, reach)
     seen = Sightings(web, config.url, lambda answer: why(answer, web))
     for event in outgoing.events():
         yield seen.push(event) if "Sighting" in event else push(web, config.url, event)
+    if outgoing.gone:
+        yield from withdraw(web, config.url, outgoing.gone, lambda answer: why(answer, web))
 
 
 # ── asking ───────────────────────────────────────────────────────────────────────────────────────────

@@ -62,7 +62,7 @@ def push(web: Web, home: str, outgoing: Mapping[str, Any]) -> Delivered:
 
 def _deliver(web: Web, home: str, made: Item, records: dict[str, list[str]], odd: list[Refused]) -> Delivered:
     uuid, whole = str(made["uuid"]), [id for ids in records.values() for id in ids]
-    there = _there(web, home, uuid)
+    there = event_there(web, home, uuid)
     if there is None:
         answer = _post(web, f"{home}/events/add", made)
     else:
@@ -111,9 +111,13 @@ def _things(event: Item) -> list[Item]:
     return [*_attributes(event), *(event.get("Object") or ()), *(event.get("EventReport") or ())]
 
 
-def _there(web: Web, home: str, uuid: str) -> Item | None:
-    """The event as the instance has it; None where it has none of this uuid."""
-    found = web.fetch(f"{home}/events/view/{uuid}", _JSON, most=ANSWER_BYTES)
+def event_there(web: Web, home: str, uuid: str) -> Item | None:
+    """The event as the instance has it, with what was deleted in it; None where it has none of this uuid."""
+    url = f"{home}/events/view/{uuid}"
+    found = web.fetch(url, _JSON, orjson.dumps({"deleted": [0, 1]}), most=ANSWER_BYTES)
+    if found.status == 405:
+        # Not every implementation can be asked for what was deleted.
+        found = web.fetch(url, _JSON, most=ANSWER_BYTES)
     if found.status == 404:
         return None
     refuse(found.status, found.url)
@@ -211,11 +215,11 @@ def _balanced(web: Web, home: str, uuid: str, records: dict[str, list[str]], ans
     """Which records are there now: an instance may take an event and leave out some of what it holds."""
     event = answer.get("Event")
     if not isinstance(event, dict) or "Attribute" not in event:
-        event = _there(web, home, uuid) or {}
+        event = event_there(web, home, uuid) or {}
     kept = {uuid, *_held(event)}
     if any(one not in kept for one in records):
         # The answer to an edit may show only a part: what counts is what is there.
-        kept |= _held(_there(web, home, uuid) or {})
+        kept |= _held(event_there(web, home, uuid) or {})
     left = [one for one in records if one not in kept]
     told = _errors(answer, web) or "The instance took the event without it."
     sent = sum(len(ids) for one, ids in records.items() if one in kept)

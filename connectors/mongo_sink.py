@@ -11,12 +11,12 @@ import bson
 import orjson
 from bson import Decimal128
 from bson.errors import InvalidBSON, InvalidDocument
-from pymongo import UpdateOne
+from pymongo import DeleteOne, UpdateOne
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from connectors.mongo_server import Document
-from connectors.upsert import NotWritable, Row, delivered
+from connectors.upsert import NotWritable, Row, delivered, withdrawn
 from engine.model import FieldType, TargetField
 from engine.ports import Delivered, Outgoing
 
@@ -26,7 +26,10 @@ class _NotTaken(Exception):
 
 
 def upserted(collection: Collection[Document], outgoing: Outgoing) -> Iterator[Delivered]:
-    """Records put into the collection by their key; one that stands there as it is stays untouched."""
+    """Records put into the collection by their key, and what is gone deleted from it.
+
+    One that stands there as it is stays untouched.
+    """
     try:
         collection.create_index([(name, 1) for name in outgoing.key], unique=True)
     except OperationFailure as error:
@@ -40,10 +43,18 @@ def upserted(collection: Collection[Document], outgoing: Outgoing) -> Iterator[D
 
     def put(rows: Sequence[Row]) -> None:
         documents = [{f.name: _value(row[f.name], f) for f in fields} for row in rows]
-        writes = [
-            UpdateOne({name: document[name] for name in outgoing.key}, {"$set": document}, upsert=True)
-            for document in documents
-        ]
+        run(
+            [
+                UpdateOne({name: document[name] for name in outgoing.key}, {"$set": document}, upsert=True)
+                for document in documents
+            ]
+        )
+
+    def remove(rows: Sequence[Row]) -> None:
+        key = [outgoing.target.field(name) for name in outgoing.key]
+        run([DeleteOne({f.name: _value(row[f.name], f) for f in key}) for row in rows])
+
+    def run(writes: Sequence[UpdateOne | DeleteOne]) -> None:
         try:
             collection.bulk_write(writes, ordered=False)
         except BulkWriteError as error:
@@ -56,6 +67,7 @@ def upserted(collection: Collection[Document], outgoing: Outgoing) -> Iterator[D
             raise _NotTaken(str(error.code)) from None
 
     yield from delivered(outgoing, put, _REFUSING, _why)
+    yield from withdrawn(outgoing, remove, _REFUSING, _why)
 
 
 _DOUBLES = (11000, 85, 86)

@@ -11,7 +11,7 @@ import pymysql
 from pymysql.cursors import Cursor
 
 from connectors.mysql_server import Connection, every, quoted
-from connectors.upsert import NotWritable, Row, delivered, names
+from connectors.upsert import NotWritable, Row, delivered, names, withdrawn
 from engine.model import FieldType, TargetField
 from engine.ports import Delivered, Outgoing
 
@@ -27,16 +27,30 @@ _BROKEN_CHECK = (3819, 4025)
 
 
 def upserted(connection: Connection, table: Sequence[str], outgoing: Outgoing) -> Iterator[Delivered]:
-    """Records put into the table by their key; a row that stands there as it is stays untouched."""
+    """Records put into the table by their key, and what is gone deleted from it.
+
+    A row that stands there as it is stays untouched.
+    """
     _ready(connection, table, outgoing)
     fields = outgoing.target.fields
     statement = _upsert(table, names(outgoing.target), outgoing.key)
 
     def put(rows: Sequence[Row]) -> None:
+        run(statement, [[_value(row[f.name], f) for f in fields] for row in rows])
+
+    def remove(rows: Sequence[Row]) -> None:
+        meant = " AND ".join(f"{quoted(name)} = %s" for name in outgoing.key)
+        place = ".".join(map(quoted, table))
+        run(
+            f"DELETE FROM {place} WHERE {meant}",
+            [[_value(row[n], outgoing.target.field(n)) for n in outgoing.key] for row in rows],
+        )
+
+    def run(statement: str, values: list[list[Any]]) -> None:
         connection.begin()
         try:
             with connection.cursor(Cursor) as cursor:
-                cursor.executemany(statement, [[_value(row[f.name], f) for f in fields] for row in rows])
+                cursor.executemany(statement, values)
             connection.commit()
         except BaseException as error:
             if connection.open:
@@ -45,7 +59,9 @@ def upserted(connection: Connection, table: Sequence[str], outgoing: Outgoing) -
                 raise pymysql.DataError(*error.args) from None
             raise
 
-    yield from delivered(outgoing, put, (pymysql.DataError, pymysql.IntegrityError, ValueError), _why)
+    refusing = (pymysql.DataError, pymysql.IntegrityError, ValueError)
+    yield from delivered(outgoing, put, refusing, _why)
+    yield from withdrawn(outgoing, remove, refusing, _why)
 
 
 def _ready(connection: Connection, table: Sequence[str], outgoing: Outgoing) -> None:

@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from connectors.postgres_server import Connection, reason
-from connectors.upsert import NotWritable, Row, delivered, names
+from connectors.upsert import NotWritable, Row, delivered, names, withdrawn
 from engine.model import FieldType, TargetField
 from engine.ports import Delivered, Outgoing
 
@@ -22,7 +22,10 @@ _TYPES = {
 
 
 def upserted(connection: Connection, table: Sequence[str], outgoing: Outgoing) -> Iterator[Delivered]:
-    """Records put into the table by their key; a row that stands there as it is stays untouched."""
+    """Records put into the table by their key, and what is gone deleted from it.
+
+    A row that stands there as it is stays untouched.
+    """
     place = sql.SQL(".").join(map(sql.Identifier, table))
     with connection.transaction():
         _ready(connection, place, outgoing)
@@ -33,7 +36,15 @@ def upserted(connection: Connection, table: Sequence[str], outgoing: Outgoing) -
         with connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(statement, [[_value(row[f.name], f) for f in fields] for row in rows])
 
-    yield from delivered(outgoing, put, (psycopg.DataError, psycopg.IntegrityError, ValueError), _why)
+    def remove(rows: Sequence[Row]) -> None:
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.executemany(
+                _deletion(place, outgoing.key), [[row[k] for k in outgoing.key] for row in rows]
+            )
+
+    refusing = (psycopg.DataError, psycopg.IntegrityError, ValueError)
+    yield from delivered(outgoing, put, refusing, _why)
+    yield from withdrawn(outgoing, remove, refusing, _why)
 
 
 def _ready(connection: Connection, place: sql.Composable, outgoing: Outgoing) -> None:
@@ -90,6 +101,11 @@ def _upsert(place: sql.Composable, fields: Sequence[str], key: Sequence[str]) ->
         listed("there.{}::text", others),
         listed("excluded.{}::text", others),
     )
+
+
+def _deletion(place: sql.Composable, key: Sequence[str]) -> sql.Composed:
+    meant = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in key)
+    return sql.SQL("DELETE FROM {} WHERE {}").format(place, meant)
 
 
 def _value(value: Any, field: TargetField) -> Any:

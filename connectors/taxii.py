@@ -18,7 +18,7 @@ from typing import Literal, cast
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from connectors import taxii_handing
+from connectors import taxii_handing, taxii_withdrawing
 from connectors.moments import in_utc, moment_of
 from connectors.registry import Reach, connector
 from connectors.stages import failed, named
@@ -171,7 +171,7 @@ def read(config: Config, since: Cursor | None, reach: Reach) -> Iterator[Payload
 
 
 def write(config: Config, outgoing: Outgoing, reach: Reach) -> Iterator[Delivered]:
-    """STIX objects into the one collection that is named, each part once the server has taken it in."""
+    """STIX objects into the one collection that is named, each part once the server has taken it in; then what is gone."""
     server = server_at(_web(config, reach), config.url, config.version)
     writable = [c for c in collections_of(server) if c.writable]
     into = chosen(writable, config.collections)
@@ -179,6 +179,8 @@ def write(config: Config, outgoing: Outgoing, reach: Reach) -> Iterator[Delivere
         there = ", ".join(c.name for c in into)
         raise NoCollection("more than one", action=f"Name the one to publish to: {there}.")
     yield from taxii_handing.hand_in(server, into[0], outgoing.objects())
+    if outgoing.gone:
+        yield from taxii_withdrawing.withdraw(server, into[0], outgoing.gone)
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────────

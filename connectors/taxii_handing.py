@@ -67,7 +67,7 @@ def hand_in(server: Server, collection: Collection, objects: Iterable[dict[str, 
     told = json_of(server.ask(collection.root)).get("max_content_length")
     room = min(told, PART_BYTES) if isinstance(told, int) and told > 0 else PART_BYTES
     for part in parts(objects, room, _only_20(server, collection)):
-        refused = [*part.refused, *(_handed_in(server, collection, part.items) if part.items else ())]
+        refused = [*part.refused, *(handed_in(server, collection, part.items) if part.items else ())]
         yield Delivered(len(part.items) + len(part.refused) - len(refused), tuple(refused))
 
 
@@ -105,7 +105,7 @@ def _only_20(server: Server, collection: Collection) -> bool:
     return server.version == "2.0" and not any("2.1" in media for media in collection.media)
 
 
-def _handed_in(server: Server, collection: Collection, items: Sequence[Item]) -> list[Refused]:
+def handed_in(server: Server, collection: Collection, items: Sequence[Item]) -> list[Refused]:
     """The objects of a part that the server would not have."""
     found = server.hand_in(collection.url, _wrapped(server, items))
     if found.status in (413, 422):
@@ -117,15 +117,15 @@ def _handed_in(server: Server, collection: Collection, items: Sequence[Item]) ->
             ]  # fmt: skip
         middle = len(items) // 2
         return [
-            *_handed_in(server, collection, items[:middle]),
-            *_handed_in(server, collection, items[middle:]),
+            *handed_in(server, collection, items[:middle]),
+            *handed_in(server, collection, items[middle:]),
         ]
     verdict = _followed(server, collection, json_of(found))
     if not verdict.failures:
         return []
     # A server need not say which ones failed; then every one is in doubt.
     doubted = [item for item in items if item.id in verdict.said] if verdict.said else list(items)
-    there = _there(server, collection, [item.id for item in doubted]) if collection.readable else {}
+    there = held_there(server, collection, [item.id for item in doubted]) if collection.readable else {}
     return [
         Refused(item.id, why)
         for item in doubted
@@ -166,7 +166,7 @@ def _verdict(told: dict[str, Any]) -> Verdict:
     return Verdict(told.get("status", "complete") == "complete", failures, said)
 
 
-def _there(server: Server, collection: Collection, ids: Sequence[str]) -> dict[tuple[str, str], Item]:
+def held_there(server: Server, collection: Collection, ids: Sequence[str]) -> dict[tuple[str, str], Item]:
     """The versions a collection holds of these objects."""
     found: dict[tuple[str, str], Item] = {}
     distinct = list(dict.fromkeys(ids))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection as Names
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -52,6 +53,10 @@ class Server:
         """The answer to objects posted to a collection: a status, or a refusal."""
         headers = {"accept": _TAXII[self.version], "content-type": _OBJECTS[self.version]}
         return self.web.fetch(url, headers, body, most=PAGE_BYTES)
+
+    def remove(self, url: str) -> Fetched:
+        """The answer to the removal of an object."""
+        return self.web.fetch(url, {"accept": _TAXII[self.version]}, most=PAGE_BYTES, method="DELETE")
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,11 @@ def chosen(found: list[Collection], names: Names[str]) -> list[Collection]:
         there = ", ".join(c.name for c in found) or "none"
         raise NoCollection(", ".join(sorted(missing)), action=f"There are: {there}.")
     return taken
+
+
+def moment_text(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as STIX has its versions."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────────

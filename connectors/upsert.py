@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+import orjson
+
 from engine.errors import Stop
-from engine.model import TargetModel
+from engine.model import FieldType, TargetModel
 from engine.ports import Delivered, Outgoing, Refused
 
 PART = 2_000
@@ -39,6 +43,29 @@ def delivered(
                 keyed[tuple(map(str, key))] = row
         refused += _halved(list(keyed.values()), outgoing.key, put, refusing, why)
         yield Delivered(len(part) - len(refused), tuple(refused))
+
+
+def withdrawn(
+    outgoing: Outgoing, remove: Put, refusing: tuple[type[Exception], ...], why: Callable[[Exception], str]
+) -> Iterator[Delivered]:
+    """What is gone, removed part by part: `remove` gets rows with their key alone, and is asked as `put` is."""
+    gone = iter(outgoing.gone)
+    while part := list(islice(gone, PART)):
+        rows = [_key_of(one.there, outgoing) for one in part]
+        refused = _halved(rows, outgoing.key, remove, refusing, why)
+        yield Delivered(len(part) - len(refused), tuple(refused))
+
+
+def _key_of(there: str, outgoing: Outgoing) -> Row:
+    """The key a record went under, in its fields' types."""
+    values = zip(outgoing.key, orjson.loads(there), strict=True)
+    return {name: _AS.get(outgoing.target.field(name).type, str)(value) for name, value in values}
+
+
+_AS: dict[FieldType, Callable[[Any], Any]] = {
+    FieldType.INTEGER: int, FieldType.DECIMAL: Decimal, FieldType.BOOLEAN: lambda value: value == "True",
+    FieldType.TIMESTAMP: lambda value: datetime.fromisoformat(value).replace(tzinfo=UTC), FieldType.DATE: date.fromisoformat,
+}  # fmt: skip
 
 
 def identity(row: Row, key: Sequence[str]) -> str:

@@ -143,16 +143,22 @@ class Web:
             time.sleep(pause)
 
     def fetch(
-        self, url: str, headers: Mapping[str, str] | None = None, content: bytes | None = None, *, most: int
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        *,
+        most: int,
+        method: str = "",
     ) -> Fetched:
-        """A whole answer of at most `most` bytes. Waits and asks again where the server says so or breaks off.
+        """A whole answer of at most `most` bytes, to what `answer` asks. Waits and asks again where the server says so or breaks off.
 
         Any status under 400, and what `refuse` lets through, comes back. Errors as `answer`, and TooMuch.
         """
         for attempt in range(TRIES):
             last = attempt == TRIES - 1
             try:
-                with self.answer(url, headers, content) as response:
+                with self.answer(url, headers, content, method) as response:
                     pause = _asked_to_wait(response, attempt)
                     if pause is not None and not last and pause <= PATIENCE:
                         time.sleep(pause)

@@ -146,12 +146,25 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """A record that was delivered and is no longer what is published: its id, and what it became `there`.
+
+    `there` is JSON, by the form it went in: the values of its key, `{"id", "own"}` of a STIX object (whether we
+    made it), `{"event", "uuid"}` of a MISP attribute.
+    """
+
+    id: str
+    there: str
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """Records on their way to a sink: one target model's, of one publication, in three forms.
 
     All three give the same records in the same order, and each can be asked once. `batches` are typed
     columns named as the target's fields, `objects` STIX 2.1 objects, `events` MISP events. `key` are the
-    fields that tell one record from another: a sink that meets a key again replaces what it has.
+    fields that tell one record from another: a sink that meets a key again replaces what it has. `gone` is to be
+    taken back there; what is not there any more is as good as that.
     """
 
     target: TargetModel
@@ -159,6 +172,7 @@ class Outgoing:
     batches: Callable[[], Iterator[pyarrow.RecordBatch]] = field(default=lambda: iter(()))
     objects: Callable[[], Iterator[dict[str, Any]]] = field(default=lambda: iter(()))
     events: Callable[[], Iterator[dict[str, Any]]] = field(default=lambda: iter(()))
+    gone: tuple[Gone, ...] = ()
 
 
 @dataclass(frozen=True)

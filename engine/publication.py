@@ -10,7 +10,8 @@ from engine.model import Data, Name, Slug
 class Publication(Data):
     """Records of a target model on their way out, through a connector that writes.
 
-    `search`, `match` and `where` (`field=value` each) say which records, as exploring does; none means all.
+    `search`, `match` and `where` (`field=value` each) say which records, as exploring does; none means all. What
+    was delivered and is `gone` here stays there, or is withdrawn.
     """
 
     id: Slug
@@ -21,3 +22,4 @@ class Publication(Data):
     search: str = ""
     match: Literal["part", "whole"] = "part"
     where: tuple[str, ...] = ()
+    gone: Literal["leave", "withdraw"] = "leave"

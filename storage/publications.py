@@ -18,18 +18,22 @@ from duckdb import DuckDBPyConnection
 from engine.model import TargetModel
 from engine.ports import Refused
 from engine.scan import identifier
-from storage import filters, records
+from storage import filters, published, records
 from storage.definitions import NotFound
 from storage.filters import Filter
+from storage.published import Entry, Ledger
 from storage.store import Store
 
+# What `published.keep` and `published.withdrew` enter.
+Kept = tuple[Ledger, Sequence[Entry]]
+TakenBack = tuple[Ledger, Sequence[int], datetime]
 EVERYTHING = (1 << 63) - 1
 NOTHING = -1
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One delivery of a publication: `taken` records were at hand, `sent` were acknowledged, the rest `refused`.
+    """One delivery of a publication: `taken` records were `sent` or `withdrawn`, or the other side `refused`.
 
     `state` is running, finished, failed or cancelled; `until` and `reached` are places in the order of arrival.
     """
@@ -48,6 +52,7 @@ class Delivery:
     sent: int
     refused: int
     error: dict[str, Any] | None
+    withdrawn: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def begin(
         ).fetchall()
         after = NOTHING if anew else reached(cursor, publication, place)
         cursor.execute(
-            "INSERT INTO store.spire.deliveries VALUES (?, ?, ?, ?, 'running', ?, NULL, ?, ?, ?, 0, 0, 0, NULL)",
+            "INSERT INTO store.spire.deliveries VALUES (?, ?, ?, ?, 'running', ?, NULL, ?, ?, ?, 0, 0, 0, NULL, 0)",
             [number[0][0], publication, version, place, now, by, _settled(cursor), after],
         )
     return int(number[0][0])
@@ -135,19 +140,46 @@ def waiting(cursor: DuckDBPyConnection, target: TargetModel, asked: Filter, afte
     return int(found[0][0])
 
 
-def took(store: Store, delivery: int, sent: int, refused: Sequence[Refused], reached: int) -> None:
-    """Enter a page the other side has answered for, all of it."""
+def took(
+    store: Store, delivery: int, sent: int, refused: Sequence[Refused], reached: int, kept: Kept | None = None
+) -> None:
+    """Enter a page the other side has answered for, all of it, and what of it is `kept` there."""
     with store.transaction() as cursor:
+        count(cursor, delivery, refused, sent=sent)
         cursor.execute(
-            "UPDATE store.spire.deliveries SET reached = ?, taken = taken + ?, sent = sent + ?, refused = refused + ? "
-            "WHERE delivery = ?",
-            [reached, sent + len(refused), sent, len(refused), delivery],
+            "UPDATE store.spire.deliveries SET reached = greatest(reached, ?) WHERE delivery = ?",
+            [reached, delivery],
         )
-        if refused:
-            ids, reasons = [one.id for one in refused], [one.why for one in refused]
-            cursor.execute(
-                "INSERT INTO store.spire.refusals SELECT ?, unnest(?), unnest(?)", [delivery, ids, reasons]
-            )
+        if kept is not None:
+            published.keep(cursor, *kept)
+
+
+def took_back(store: Store, delivery: int, gone: int, refused: Sequence[Refused], taken: TakenBack) -> None:
+    """Enter records the other side has taken back, or would not."""
+    with store.transaction() as cursor:
+        count(cursor, delivery, refused, withdrawn=gone)
+        published.withdrew(cursor, *taken)
+
+
+def count(
+    cursor: DuckDBPyConnection,
+    delivery: int,
+    refused: Sequence[Refused],
+    *,
+    sent: int = 0,
+    withdrawn: int = 0,
+) -> None:
+    """Add to what a delivery comes to."""
+    cursor.execute(
+        "UPDATE store.spire.deliveries SET taken = taken + ?, sent = sent + ?, withdrawn = withdrawn + ?, "
+        "refused = refused + ? WHERE delivery = ?",
+        [sent + withdrawn + len(refused), sent, withdrawn, len(refused), delivery],
+    )
+    if refused:
+        ids, reasons = [one.id for one in refused], [one.why for one in refused]
+        cursor.execute(
+            "INSERT INTO store.spire.refusals SELECT ?, unnest(?), unnest(?)", [delivery, ids, reasons]
+        )
 
 
 def end(store: Store, delivery: int, state: str, now: datetime, error: dict[str, Any] | None = None) -> None:
@@ -188,4 +220,6 @@ def refusals(cursor: DuckDBPyConnection, delivery: int, limit: int) -> list[Refu
 
 def _read(cursor: DuckDBPyConnection, condition: str, values: list[Any]) -> list[Delivery]:
     rows = cursor.execute(f"SELECT * FROM store.spire.deliveries WHERE {condition}", values).fetchall()
-    return [Delivery(*[*row[:-1], json.loads(row[-1]) if row[-1] else None]) for row in rows]
+    return [
+        Delivery(*[*row[:-2], json.loads(row[-2]) if row[-2] else None, int(row[-1] or 0)]) for row in rows
+    ]

@@ -125,4 +125,12 @@ CREATE TABLE IF NOT EXISTS store.spire.deliveries (
     refused BIGINT NOT NULL, error JSON
 );
 
+ALTER TABLE store.spire.deliveries ADD COLUMN IF NOT EXISTS withdrawn BIGINT DEFAULT 0;
+
+-- What publications that withdraw have delivered: which version of each record, and what it became at the other side.
+CREATE TABLE IF NOT EXISTS store.spire.published (
+    publication VARCHAR NOT NULL, sink VARCHAR NOT NULL, target VARCHAR NOT NULL, kh UBIGINT NOT NULL,
+    seq BIGINT NOT NULL, id VARCHAR NOT NULL, there VARCHAR NOT NULL, withdrawn TIMESTAMP
+);
+
 CREATE TABLE IF NOT EXISTS store.spire.refusals (delivery INTEGER NOT NULL, id VARCHAR NOT NULL, why VARCHAR NOT NULL);

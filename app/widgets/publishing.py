@@ -18,6 +18,14 @@ from app.widgets.view import View, span
 STATES = {"finished": "ok", "failed": "bad", "running": "", "cancelled": "wait"}
 # How a schedule names what it delivers.
 PREFIX = "publication:"
+Gone = Literal["leave", "withdraw"]
+_GONE: dict[Gone, str] = {"leave": "stays there as it was sent", "withdraw": "is withdrawn: {}"}
+# What withdrawing comes to; in a database a row is deleted.
+_TAKEN_BACK = {
+    "taxii": "what we made is revoked, what others made removed",
+    "misp": "our attribute is deleted softly",
+    "mongo": "its document is deleted there",
+}
 
 
 def scheduled(publications: list[PublicationView]) -> dict[str, str]:
@@ -123,7 +131,7 @@ def _new(client: Client) -> None:
 
 def _change(client: Client, found: PublicationView) -> None:
     kept = found.publication
-    body = _form(client, kept.connector, kept.config, kept.name)
+    body = _form(client, kept.connector, kept.config, kept.name, kept.gone)
     if body is None:
         return
     same = {"connector": kept.connector, "target": kept.target, "search": kept.search, "match": kept.match}
@@ -137,8 +145,10 @@ def _change(client: Client, found: PublicationView) -> None:
     st.rerun()
 
 
-def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> dict[str, Any] | None:
-    """Name and connection; what was sent, once it is complete."""
+def _form(
+    client: Client, connector: str, given: dict[str, Any], name: str, gone: Gone = "leave"
+) -> dict[str, Any] | None:
+    """Name, connection and what becomes of what is gone; what was sent, once it is complete."""
     schema = _for_writing(next(c.config for c in client.connectors() if c.name == connector))
     off = access.why_not(Permission.BUILD)
     with st.form(f"publish-{connector}", border=False):
@@ -147,6 +157,11 @@ def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> d
             schema, given, key=f"p-{connector}", columns=2,
             credentials={each.id: each.name for each in client.credentials()},
         )  # fmt: skip
+        chosen = st.selectbox(
+            "What is no longer to be there", list(_GONE), index=list(_GONE).index(gone), key=f"p-gone-{connector}",
+            format_func=lambda word: _GONE[word].format(_TAKEN_BACK.get(connector, "its row is deleted there")),
+            help="A record whose run was undone, that its source has no more, or that the filter no longer means.",
+        )  # fmt: skip
         # Of what is there already the next thing to do is to deliver it.
         kind: Literal["primary", "secondary"] = "secondary" if given else "primary"
         sent = st.form_submit_button("Save", type=kind, disabled=off is not None, help=off)
@@ -154,7 +169,7 @@ def _form(client: Client, connector: str, given: dict[str, Any], name: str) -> d
     if sent and (lacking or not title.strip()):
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking or ['Name'])}.")
         return None
-    return {"name": title.strip(), "config": config} if sent else None
+    return {"name": title.strip(), "config": config, "gone": chosen} if sent else None
 
 
 def _for_writing(schema: dict[str, Any]) -> dict[str, Any]:
@@ -167,19 +182,22 @@ def _buttons(client: Client, found: PublicationView) -> None:
     id = found.publication.id
     build, work = access.why_not(Permission.BUILD), access.why_not(Permission.WORK)
     going = found.last is not None and found.last.state == "running"
+    off = work or ("A delivery is under way." if going else None)
     with st.popover("Delete", disabled=build is not None, help=build):
-        st.write("What it delivered stays where it is. Schedules of it are to be deleted apart.")
+        st.write(
+            "What it delivered stays where it is, also if it withdraws. Schedules of it are to be deleted apart."
+        )
         if st.button("Delete the publication"):
             client.delete_publication(id)
             frame.tell("The publication was deleted.")
             frame.go("schedules")
     if st.button("Schedule", disabled=build is not None, help=build):
         frame.go("schedules", schedule="new", pipeline=f"{PREFIX}{id}")
-    with st.popover("Deliver everything", disabled=going or work is not None, help=work):
+    with st.popover("Deliver everything", disabled=off is not None, help=off):
         st.write("All records go again. Those that stand there as they are stay untouched.")
         if st.button("Deliver everything again"):
             _deliver(client, id, anew=True)
-    if st.button("Deliver now", type="primary", disabled=going or work is not None, help=work):
+    if st.button("Deliver now", type="primary", disabled=off is not None, help=off):
         _deliver(client, id, anew=False)
 
 
@@ -206,14 +224,23 @@ def _deliveries(client: Client, id: str, shown: tuple[int, str]) -> None:
                 cell(_ago(one), hint=words.exact(one.started), sub=f"by {one.started_by}"),
                 cell(one.state, chip=STATES[one.state], sub=_error(one), wrap=True),
                 figure(one.sent),
+                figure(one.withdrawn, tone="" if one.withdrawn else "muted"),
                 figure(one.refused, tone="bad" if one.refused else "muted"),
             ],
             go=False,
         )
         for one in found
     ]
-    heads = [Column("Begun"), Column("Outcome"), Column("Sent", right=True), Column("Refused", right=True)]
-    with frame.panel("Deliveries", "each record taken was sent or refused", key="deliveries", flush=True):
+    heads = [
+        Column("Begun"),
+        Column("Outcome"),
+        Column("Sent", right=True),
+        Column("Withdrawn", right=True, hint="What is no longer to be there, and was taken back."),
+        Column("Refused", right=True),
+    ]
+    with frame.panel(
+        "Deliveries", "each record taken was sent, withdrawn or refused", key="deliveries", flush=True
+    ):
         listing("Deliveries", heads, rows, key="delivery-list", none="Nothing has gone out yet.", height=320)
     refusing = next((one for one in found if one.refused), None)
     if refusing is not None:
@@ -237,7 +264,8 @@ def _ago(one: DeliveryView) -> str:
 def _went(last: DeliveryView | None) -> Cell:
     if last is None:
         return cell("not yet", tone="muted")
-    counts = f"{last.sent:,} sent" + (f", {last.refused:,} refused" if last.refused else "")
+    more = {"withdrawn": last.withdrawn, "refused": last.refused}
+    counts = ", ".join([f"{last.sent:,} sent", *(f"{n:,} {word}" for word, n in more.items() if n)])
     return cell(last.state, chip=STATES[last.state], sub=f"{_ago(last)}, {counts}")
 
 
@@ -251,6 +279,8 @@ def _error(one: DeliveryView) -> str:
 
 def _chips(found: PublicationView) -> list[tuple[str, str]]:
     chips = [(f"delivery {found.last.state}", STATES[found.last.state])] if found.last else []
+    if found.leaving:
+        chips.append((f"{words.count(found.leaving, 'record')} to withdraw", "wait"))
     return [*chips, (f"{words.count(found.waiting, 'record')} waiting", "wait" if found.waiting else "")]
 
 

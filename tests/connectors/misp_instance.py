@@ -49,7 +49,10 @@ class Instance(Loopback):
             def do_POST(self) -> None:
                 self._answer(json.loads(self.rfile.read(int(self.headers["content-length"]))))
 
-            def _answer(self, body: dict[str, Any] | None) -> None:
+            def do_DELETE(self) -> None:
+                self._answer(None, "DELETE")
+
+            def _answer(self, body: dict[str, Any] | None, method: str = "") -> None:
                 instance.keys.append(self.headers.get("authorization"))
                 headers: dict[str, str] = {}
                 if self.headers.get("authorization") != instance.key:
@@ -57,7 +60,7 @@ class Instance(Loopback):
                 elif self.path == "/events/restSearch" and (odd := instance.odd(body or {})):
                     status, headers, said = odd
                 else:
-                    status, value = instance.answer(self.path, body)
+                    status, value = instance.delete(self.path) if method else instance.answer(self.path, body)
                     headers = {"x-result-count": "2"}  # a count nobody may rely on
                     said = json.dumps(value, ensure_ascii=False).encode()
                 self.send_response_only(status)
@@ -160,6 +163,18 @@ class Instance(Loopback):
         }  # fmt: skip
         attribute.setdefault("Sighting", []).append(made)
         return 200, made
+
+    def delete(self, path: str) -> Answer:
+        """Softly, as MISP does unless it is asked for more."""
+        uuid = path.rpartition("/")[2]
+        for event in self.events.values():
+            for each in event.get("Attribute", []):
+                if each["uuid"] == uuid and path.startswith("/attributes/delete/"):
+                    if event.get("foreign"):
+                        return 403, {"message": "You do not have permission to do that."}
+                    each["deleted"] = True
+                    return 200, {"message": "Attribute deleted."}
+        return 404, {"message": "Invalid attribute"}
 
     def edit(self, uuid: str, event: Event) -> Answer:
         self.edits.append(event)

@@ -23,7 +23,7 @@ from connectors.database import NotReadable
 from connectors.mongo_server import TooOld
 from connectors.upsert import NotWritable
 from engine.model import FieldType, Source, TargetField, TargetModel
-from engine.ports import Cursor, Delivered, Outgoing
+from engine.ports import Cursor, Delivered, Gone, Outgoing
 
 HERE = ("127.0.0.1",)
 SPACE = "alike"
@@ -400,3 +400,13 @@ def test_how_late_rows_come_is_measured_and_told(base: Base) -> None:
     assert third is not None
     assert third["late"] == {"rows": 3, "by": 64.0}
     assert "raise the overlap" in told(followed, third)
+
+
+def test_what_is_gone_is_deleted_by_its_whole_key_and_nothing_else_is(base: Base) -> None:
+    target = TARGET.model_copy(update={"key": ("id", "score")})
+    rows = [{"id": "a", "score": 1}, {"id": "a", "score": 2}, {"id": "b", "score": 1}]
+    assert base.put("gone", outgoing(*rows, target=target)) == [Delivered(3)]
+    gone = tuple(Gone(f"{id}, {score}", json.dumps([id, str(score)])) for id, score in (("a", 2), ("x", 9)))
+    # What is not there any more is as good as deleted.
+    assert base.put("gone", Outgoing(target, target.key, gone=gone)) == [Delivered(2)]
+    assert stands(base, "gone") == {("a", 1), ("b", 1)}

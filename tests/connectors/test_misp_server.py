@@ -11,7 +11,7 @@ from connectors import check, payloads_of
 from connectors.misp import Config, write
 from connectors.registry import Reach
 from engine.model import Source
-from engine.ports import Cursor, Delivered, Outgoing
+from engine.ports import Cursor, Delivered, Gone, Outgoing
 from engine.targets import TARGETS
 from tests.servers.misp import READING, Misp
 
@@ -103,3 +103,27 @@ def test_a_sighting_reaches_the_attribute_of_its_value_on_a_real_server(misp_ser
         taken = list(write(Config(url=misp_server.url, key=misp_server.key), outgoing, Reach(HERE)))
         assert [(each.sent, len(each.refused)) for each in taken] == [(1, 0), (0, 1)]
         assert len(client.get(f"/sightings/{misp_server.events[0]}").raise_for_status().json()) == 1
+
+
+def test_an_attribute_that_is_gone_is_deleted_softly_on_a_real_server(misp_server: Misp) -> None:
+    headers = {"authorization": misp_server.key, "accept": "application/json"}
+    with httpx.Client(base_url=misp_server.url, headers=headers, timeout=30) as client:
+        told = {
+            "type": "domain",
+            "category": "Network activity",
+            "value": "withdrawn.example",
+            "to_ids": True,
+        }
+        event = misp_server.events[1]
+        made = client.post(f"/attributes/{event}", json=told).raise_for_status().json()["Attribute"]
+        there = [{"event": event, "uuid": uuid} for uuid in (made["uuid"], event)]
+        gone = tuple(Gone(str(n), json.dumps(each)) for n, each in enumerate(there))
+        outgoing = Outgoing(TARGETS["indicator"], ("id",), gone=gone)
+        config = Config(url=misp_server.url, key=misp_server.key)
+        # What is not there any more is as good as deleted.
+        assert list(write(config, outgoing, Reach(HERE))) == [Delivered(2)]
+        assert (
+            client.get(f"/attributes/{made['id']}").raise_for_status().json()["Attribute"]["deleted"] is True
+        )
+        reading = Config(url=misp_server.url, key=READING)
+        assert not any(each.refused for each in write(reading, outgoing, Reach(HERE)))

@@ -84,6 +84,9 @@ def from_misp(row: dict[str, Any]) -> dict[str, Any]:
 
 def _as_it_came(came: dict[str, Any], circle: dict[str, Any]) -> dict[str, Any]:
     made = {name: came[name] for name in _FROM_MISP if came.get(name) not in (None, "")}
+    if str(made.get("deleted")) not in ("True", "1"):
+        # That something is there says nothing against whoever has deleted it elsewhere.
+        made.pop("deleted", None)
     tags = exported_tags(came)
     return {**made, **circle, **({"Tag": tags} if tags else {})}
 

@@ -7,7 +7,7 @@ else goes into one event of the publication, always the same one.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.tenant.exports import Rows, dictionaries
@@ -31,13 +31,20 @@ Sighted = Callable[[Sequence[str]], Mapping[str, tuple[str, str]]]
 
 
 def events(
-    target: TargetModel, batches: Rows, *, publication: str, title: str, sighted: Sighted = lambda ids: {}
+    target: TargetModel,
+    batches: Rows,
+    *,
+    publication: str,
+    title: str,
+    sighted: Sighted = lambda ids: {},
+    back: Collection[str] = (),
 ) -> Iterator[Item]:
     """Events with at most `PIECE` records each, and in `records` which records stand for what in them.
 
     `publication` tells it from every other one that may push to the same instance, `title` names its event.
-    A record without a form in MISP comes as a piece of its own, without an event and with the reason. Sightings
-    come one by one, with the attribute each is of as `sighted` knows it.
+    `own` says whether it is the event of ours. A record without a form in MISP comes as a piece of its own, without an event and with the reason. Sightings
+    come one by one, with the attribute each is of as `sighted` knows it. What is `back` after it was taken back is
+    deleted no more; what somebody else has deleted stays so.
     """
     refuse(target, ("report", "stix-object", "sighting"))
     if target.name == "sighting":
@@ -57,7 +64,7 @@ def events(
         around = came.get("inside", {}).get("Event") or (came if came.get("row") == "event" else head)
         if not around.get("uuid") or not around.get("info"):
             around = head
-        piece = pieces.setdefault(str(around["uuid"]), _Piece(around))
+        piece = pieces.setdefault(str(around["uuid"]), _Piece(around, back, own=around is head))
         if not piece.take(target, row, came):
             yield _without(row, "It has no form in MISP.")
         elif piece.count >= PIECE:
@@ -94,7 +101,8 @@ def _without(row: Item, why: str) -> Item:
 class _Piece:
     """Part of an event, as far as its records have come by."""
 
-    def __init__(self, around: Item) -> None:
+    def __init__(self, around: Item, back: Collection[str], *, own: bool) -> None:
+        self.back, self.own = back, own
         self.head = {name: around[name] for name in _EVENT if around.get(name) not in (None, "")}
         self.head |= circle_of(around, OWN).fields()
         self.attributes: dict[str, Item] = {}
@@ -110,6 +118,8 @@ class _Piece:
             made = attribute(row, to_ids=target.name == "indicator")
             if made is None:
                 return False
+            if str(row["id"]) in self.back:
+                made = {"deleted": False, **made}
             self._attribute(made, came)
         elif kind == "object" and came.get("uuid"):
             thing = self._object(came)
@@ -168,4 +178,5 @@ class _Piece:
                 "EventReport": self.reports,
             },
             "records": self.records,
+            "own": self.own,
         }

@@ -131,13 +131,23 @@ def object_of(target: TargetModel, row: dict[str, Any]) -> bytes | None:
     text = row.get("object")
     if isinstance(text, str):
         came = embedded(text)
-        if isinstance(came, dict) and came.get("id") == row["id"] and came.get("type"):
+        if _is_whole(came, row):
             refs = _marked(came.get("object_marking_refs"), row)
             if refs != (came.get("object_marking_refs") or []):
                 return orjson.dumps({**came, "object_marking_refs": refs})
             return text.replace("\n", " ").encode() if "\n" in text else text.encode()
     made = _made(target, row)
     return None if made is None else orjson.dumps(made, default=str)
+
+
+def made_here(row: dict[str, Any]) -> bool:
+    """Whether the object that a record leaves as is of our making, and not as somebody else made it."""
+    text = row.get("object")
+    return not (isinstance(text, str) and _is_whole(embedded(text), row))
+
+
+def _is_whole(came: Any, row: dict[str, Any]) -> bool:
+    return isinstance(came, dict) and came.get("id") == row["id"] and bool(came.get("type"))
 
 
 def _marked(came: Any, row: dict[str, Any]) -> list[str]:

@@ -119,6 +119,7 @@ def _made(id: str, body: PublicationChange) -> Publication:
     return Publication(
         id=id, name=body.name, connector=body.connector, config=body.config, target=body.target,
         search=body.search.strip(), match=body.match, where=tuple(body.where),
+        gone=body.gone,
     )  # fmt: skip
 
 
@@ -153,16 +154,16 @@ def _view(desk: Desk, definition: Definition) -> PublicationView:
     }
     try:
         model = publishing.model_of(desk, found)
-        at = publications.reached(cursor, found.id, publishing.place_of(found))
-        waiting = publications.waiting(cursor, model, publishing.filter_of(found), at)
+        waiting, leaving = publishing.due(desk, found, model)
     except NotFound:
         # Its target model is gone: it can be looked at and deleted, and its deliveries say what is wrong.
-        waiting = 0
+        waiting = leaving = 0
     return PublicationView(
         **version_of(definition).model_dump(),
         publication=found.model_copy(update={"config": {**found.config, **hidden}}),
         last=_delivery(last[0]) if last else None,
         waiting=waiting,
+        leaving=leaving,
     )
 
 

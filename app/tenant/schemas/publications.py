@@ -23,6 +23,10 @@ class PublicationChange(Request):
     search: str = Field(default="", max_length=500, description="As in GET /records: text in any field.")
     match: Literal["part", "whole"] = "part"
     where: list[str] = Field(default=[], max_length=50, description="As in GET /records: `field=value`.")
+    gone: Literal["leave", "withdraw"] = Field(
+        default="leave",
+        description="What was delivered and is no longer to be there: it stays, or it is deleted or revoked there.",
+    )
     comment: str = ""
     based_on: int | None = Field(default=None, description="The version you started from.")
 
@@ -44,7 +48,7 @@ class DeliveryStart(Request):
 
 
 class DeliveryView(Answer):
-    """A delivery. `taken` = `sent` + `refused`, page by page; `error` says why it failed and what to do."""
+    """A delivery. `taken` = `sent` + `withdrawn` + `refused`, page by page; `error` says why it failed and what to do."""
 
     delivery: int
     publication: str
@@ -56,6 +60,7 @@ class DeliveryView(Answer):
     taken: int
     sent: int
     refused: int
+    withdrawn: int = 0
     error: dict[str, Any] | None = None
 
 
@@ -73,8 +78,12 @@ class DeliveryDetail(DeliveryView):
 
 
 class PublicationView(Version):
-    """A publication as it stands, secrets masked: its last delivery, and how many records wait for the next."""
+    """A publication as it stands, secrets masked: its last delivery, and how many records wait for the next.
+
+    Of one that withdraws `leaving` are those that the next delivery takes back.
+    """
 
     publication: Publication
     last: DeliveryView | None = None
     waiting: int = 0
+    leaving: int = 0
