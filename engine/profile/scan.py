@@ -120,30 +120,30 @@ class _Scan:
         return int(fact["rows"] - fact["nulls"] - fact["empties"] - fact["placeholders"])
 
     def count(self) -> None:
-        """Nulls, empties, placeholders, distinct, lengths."""
+        """Nulls, empties, placeholders, lengths."""
         for places in self.together(lambda _: True):
-            for place, filled, empty, none, distinct, shortest, longest in self.query(
+            for place, filled, empty, none, shortest, longest in self.query(
                 f"SELECT c, count(v), count(*) FILTER (v = ''), count(*) FILTER ({shapes.placeholder('v')}), "
-                f"approx_count_distinct(v), min(length(v)), max(length(v)) FROM {self.cells(places)} GROUP BY c"
+                f"min(length(v)), max(length(v)) FROM {self.cells(places)} GROUP BY c"
             ):
                 self.facts[place] |= {
                     "nulls": self.rows - filled,
                     "empties": empty,
                     "placeholders": none,
-                    "distinct": min(distinct, filled),
                     "shortest": shortest or 0,
                     "longest": longest or 0,
                 }
 
     def count_values(self) -> None:
-        """The values that stand in most rows."""
+        """How many different values there are, and those that stand in most rows."""
         for places in self.together(
             lambda at: bool(self.filled(at) or self.facts[at]["placeholders"]), self.counted_together()
         ):
             counted = f"SELECT c, v, count(*) AS n FROM {self.cells(places)} WHERE v <> '' GROUP BY c, v"
-            for place, top in self.query(
-                f"SELECT c, min({{'less': -n, 'v': v}}, {TOP}) FROM ({counted}) GROUP BY c"
+            for place, distinct, top in self.query(
+                f"SELECT c, count(*), min({{'less': -n, 'v': v}}, {TOP}) FROM ({counted}) GROUP BY c"
             ):
+                self.facts[place]["distinct"] = distinct
                 self.facts[place]["top"] = tuple(
                     ValueCount(value=each["v"][:500], count=-each["less"]) for each in top
                 )
@@ -262,7 +262,7 @@ class _Scan:
 
     def count_masks(self) -> None:
         """The patterns that stand in most rows: of all values, or of the sample's where there are too many."""
-        few = [fact["distinct"] <= MASK_DISTINCT for fact in self.facts]
+        few = [fact.get("distinct", 0) <= MASK_DISTINCT for fact in self.facts]
         for places in self.together(lambda at: self.filled(at) > 0 and few[at], self.counted_together()):
             self.read_masks(
                 f"SELECT c, v, count(*) AS n FROM {self.cells(places)} WHERE v <> '' GROUP BY c, v"

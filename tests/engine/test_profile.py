@@ -31,6 +31,13 @@ def test_nulls_empties_and_placeholders_are_told_apart(database: duckdb.DuckDBPy
     assert (column.shortest, column.longest) == (0, 3)
 
 
+@pytest.mark.parametrize(("values", "distinct"), [(["a", "b", "c"], 3), (["", None], 0), ([str(n % 3137) for n in range(9000)], 3137)])  # fmt: skip
+def test_different_values_are_counted_and_not_guessed(
+    database: duckdb.DuckDBPyConnection, values: list[str | None], distinct: int
+) -> None:
+    assert column_of(database, values).distinct == distinct
+
+
 @pytest.mark.parametrize(
     ("values", "kind"),
     [
