@@ -65,11 +65,17 @@ def studio(client: Client, edited: Draft) -> None:
     dry(client, edited)
     with frame.panel(key="studio", flush=True):
         left, right = st.columns([73, 31], gap=None)
+    between = st.empty()
     below = frame.panel(key="output", flush=True)
     # The board stands before the preview is asked for: what was connected shows at once.
     with left:
         board(client, edited, source, target, models, selected)
-    preview = trial.previewed(client, edited) if access.may(Permission.WORK) else None
+    # What stands in the way of a preview is told between what is mapped and what comes of it.
+    with between.container():
+        preview = trial.previewed(client, edited) if access.may(Permission.WORK) else None
+        if preview is not None and preview.found.lacking and not preview.stale:
+            names = escape(words.listed(preview.found.lacking[:8]))
+            frame.warn(f"<b>The source has no field {names}.</b> What reads it finds nothing in any row.")
     with right:
         ruling = field(client, edited, source.source, target, selected)
     with below:
@@ -107,22 +113,23 @@ def field(client: Client, edited: Draft, source: Any, target: Any, selected: str
 def beside(client: Client, edited: Draft, target: Any, selected: str, preview: trial.Tried | None) -> None:
     """Output beside input, and how old it is."""
     off = access.why_not(Permission.WORK)
-    if off is not None or preview is None:
-        st.html(
-            frame.heading("Output", "" if off is None else f"{off} A preview tries the mapping on real rows.")
-        )
-        if off is None:
-            st.button("Preview", on_click=trial.ask, key="preview-now", help="Ctrl-Enter")
+    if off is not None:
+        st.html(frame.heading("Output", f"{off} A preview tries the mapping on real rows."))
         return
+    if not drafting.mapping_of(edited)["fields"]:
+        told = "Connect a source field to a target field; what becomes of real rows shows here."
+        st.html(frame.heading("Output", told))
+        return
+    age = "It could not be made." if preview is None else preview.stale or "This is what the draft makes."
     with st.container(key="output-head", horizontal=True, vertical_alignment="center"):
         st.html(frame.heading("Output"))
         st.button(
             "Preview again", icon=":material/refresh:", on_click=trial.ask, key="preview-now", type="tertiary",
-            help=f"{preview.stale or 'This is what the draft makes.'} Ask again with Ctrl-Enter.",
+            help=f"{age} Ask again with Ctrl-Enter.",
         )  # fmt: skip
-    if preview.found.lacking and not preview.stale:
-        names = escape(words.listed(preview.found.lacking[:8]))
-        frame.warn(f"<b>The source has no field {names}.</b> What reads it finds nothing in any row.")
+    if preview is None:
+        st.html('<p class="sp-none m">It could not be made; the reason stands above.</p>')
+        return
     order = sorted((f.name for f in target.fields), key=lambda name: not target.field(name).required)
     line = frame.asked("line")
     chosen = output(
@@ -141,11 +148,13 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
     state = f"Version {now['version']}" if now["version"] else "Not saved yet"
     if now["version"] and changed:
         state = f"Draft of version {now['version']}"
-    sub = f"{escape(source.name)} → target model <b>{escape(target.name)}</b> · {state}"
+    sub = f"→ target model <b>{escape(target.name)}</b> · {state}"
     if edited.revision:
         who = "you" if edited.who == access.principal().user else escape(edited.who)
         sub += f" · changed by {who} {words.when(edited.at)}"
-    actions = frame.head(now["name"], sub, crumb=frame.link("Mapping", "mapping"))
+    name = escape(source.name)
+    one = f'<span class="sp-one"><span class="cut" title="{name}">{name}</span><span>{sub}</span></span>'
+    actions = frame.head(now["name"], one, crumb=frame.link("Mapping", "mapping"))
     readonly = access.why_not(Permission.WORK)
     blocked = f"Map {', '.join(lacking)} first." if lacking else None
     with actions:

@@ -16,7 +16,7 @@ from app.widgets.connecting import changing, connecting, offers, stages
 from app.widgets.dropzone import dropzone
 from app.widgets.grid import grid
 from app.widgets.intake import NAMES, bring_more, brought, intake
-from app.widgets.listing import Column, Row, cell, figure, listing
+from app.widgets.listing import Cell, Column, Row, cell, figure, listing
 from app.widgets.reveal import reveal
 from app.widgets.running import run_source, why_not_run
 
@@ -61,7 +61,7 @@ def listed(client: Client, found: list[Any]) -> None:
             cell(NAMES.get(shape.format, shape.format) if shape else "not read yet"),
             figure(len(shape.fields) if shape else 0),
             cell(words.size(payload.size) if payload else "none"),
-            cell(pipeline.pipeline.name if pipeline else "not mapped", tone="" if pipeline else "wait"),
+            _piped(pipeline, shape),
             cell(words.ago(view.at), tone="muted", hint=words.exact(view.at)),
         ]
         rows.append(Row(source.id, cells, href=access.address("sources", source=source.id)))
@@ -77,6 +77,15 @@ def listed(client: Client, found: list[Any]) -> None:
         chosen = listing("Sources", heads, rows, key="source-list", none="None yet.")
     if chosen.opened:
         frame.go("sources", source=chosen.opened)
+
+
+def _piped(pipeline: Any, shape: Any) -> Cell:
+    """The pipeline that reads a source, or what it waits for."""
+    if pipeline:
+        return cell(pipeline.pipeline.name, hint=pipeline.pipeline.name)
+    if shape and shape.mappings:
+        return cell("ready to run", tone="wait", hint="It describes itself.")
+    return cell("not mapped" if shape and shape.fields else "nothing to map", tone="wait")
 
 
 def detail(client: Client, id: str) -> None:
@@ -110,7 +119,10 @@ def detail(client: Client, id: str) -> None:
             drift.card(client, found, name=each.pipeline.name, key=f"drift-{each.pipeline.id}")
     dialect.sums(preview)
     reading(client, source, view.version, preview)
-    contents(client, id, view.version, preview)
+    if preview.fields:
+        contents(client, id, view.version, preview)
+    else:
+        nothing(preview)
     for each in piped:
         standing(client, source, each)
     with st.expander("The connection, a newer file, another format, deleting"):
@@ -149,7 +161,9 @@ def buttons(client: Client, source: Any) -> None:
             frame.go("mapping", source=source.id)
         if st.button("Run", type="primary", disabled=off is not None, help=off):
             frame.go("runs", run=run_source(client, source))
-    elif st.button("Map", type="primary"):
+        return
+    off = None if source.shape.fields else "There is nothing to map: no field was found."
+    if st.button("Map", type="primary", disabled=off is not None, help=off):
         frame.go("mapping", source=source.id)
 
 
@@ -180,6 +194,14 @@ def reading(client: Client, source: Any, version: int, preview: Any) -> None:
             dialect.offending(preview)
     else:
         dialect.offending(preview)
+
+
+def nothing(preview: Any) -> None:
+    """Why there is no field, and what can be done."""
+    why = ". ".join(note[:1].upper() + note[1:] for note in preview.notes) or "No row was found"
+    frame.warn(
+        f"<b>There are no fields to show.</b> {escape(why)}. Change how it is read, or give it a newer file, below."
+    )
 
 
 def contents(client: Client, id: str, version: int, preview: Any) -> None:

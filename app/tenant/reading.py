@@ -336,5 +336,5 @@ def named(desk: Desk, source: Source) -> str:
 def extent(shown_rows: int, whole: bool, counted: bool = True, rows: int = 0) -> str:
     """Of how many rows something speaks: "all 120 rows", "sample of 200 of 5,000 rows", "sample of 200 rows"."""
     if whole:
-        return f"all {shown_rows:,} rows"
+        return f"all {shown_rows:,} row{'s' if shown_rows != 1 else ''}"
     return f"sample of {shown_rows:,} of {rows:,} rows" if counted else f"sample of {shown_rows:,} rows"

@@ -13,7 +13,7 @@ from app.roles import Permission
 from app.widgets import access, frame, words
 
 DELIMITERS = {
-    ",": "Comma  ,", ";": "Semicolon  ;", "\t": "Tab", "|": "Bar  |", " ": "Space", ":": "Colon  :", "": "None, one column",
+    ",": "Comma  ,", ";": "Semicolon  ;", "\t": "Tab", "|": "Bar  |", " ": "Space", ":": "Colon  :", "": "None",
 }  # fmt: skip
 QUOTES = {'"': 'Double  "', "'": "Single  '", "": "None"}
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "windows-1252", "iso-8859-1", "shift_jis", "gb18030", "koi8-r"]
@@ -160,7 +160,9 @@ def _sheets(client: Client, source: Any, version: int, outline: Any, off: str | 
 
 def _places(client: Client, source: Any, version: int, outline: Any, off: str | None) -> None:
     """An outline of the document; the place whose entries are rows is chosen in it."""
-    places = {tuple(p.path) if p.path is not None else None: p for p in outline.places}
+    # The chosen one stands first, so that it is in sight however many there are.
+    ordered = sorted(outline.places, key=lambda place: not place.chosen)
+    places = {tuple(p.path) if p.path is not None else None: p for p in ordered}
     now = next((path for path, place in places.items() if place.chosen), None)
     joint = "/" if source.shape.format == "xml" else "."
     key = f"places-{source.id}-{version}"
@@ -171,7 +173,7 @@ def _places(client: Client, source: Any, version: int, outline: Any, off: str | 
             "the document itself" if path is None else "the outermost list" if not path else joint.join(path)
         )
         counted = f"{place.count:,}{'+' if outline.cut else ''}" if place.count else ""
-        inside = f": {', '.join(place.fields[:5])}" if place.fields else ""
+        inside = f": {', '.join(_short(name) for name in place.fields[:5])}" if place.fields else ""
         return f"{name}  ({counted}{inside})" if counted else name
 
     # A long outline scrolls; a short one takes no more room than it needs.
@@ -184,6 +186,10 @@ def _places(client: Client, source: Any, version: int, outline: Any, off: str | 
                 options={"record_path": None if st.session_state[key] is None else list(st.session_state[key])},
             ),
         )  # fmt: skip
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else f"{name[:23]}…"
 
 
 def _types(client: Client, source: Any, version: int, outline: Any, off: str | None) -> None:
@@ -215,12 +221,12 @@ def sums(preview: Any) -> None:
     if account is None:
         total, lost = preview.read, preview.read - preview.parsed - preview.rejected
         one, many, whole = "entry", "entries", preview.whole
-        parts = [("rows", preview.parsed), ("rejected", preview.rejected)]
+        parts = [("row" if preview.parsed == 1 else "rows", preview.parsed), ("rejected", preview.rejected)]
     else:
         total, lost = account.lines, account.unaccounted
         one, many, whole = "line", "lines", account.whole
         parts = [
-            ("rows", account.rows), ("rejected", account.rejected), ("in rows that go on", account.continued),
+            ("row" if account.rows == 1 else "rows", account.rows), ("rejected", account.rejected), ("in rows that go on", account.continued),
             ("header", account.header), ("blank or comments", account.blank + account.comments),
             ("skipped", account.skipped),
         ]  # fmt: skip
@@ -260,7 +266,8 @@ def offending(preview: Any) -> None:
     )
     many = preview.rejected + (preview.account.unaccounted if preview.account else 0)
     shown = f", the first {len(odd)}" if many > len(odd) else ""
-    with st.expander(f"The {words.count(many, 'line')} that can't be read{shown}"):
+    told = "The line" if many == 1 else f"The {many:,} lines"
+    with st.expander(f"{told} that can't be read{shown}"):
         st.html(
             f'<div class="sp-odd" tabindex="0" role="region" aria-label="Lines that can\'t be read"><table><thead><tr>'
             f"<th class='n'>Line</th><th>As it stands</th><th>Why</th></tr></thead><tbody>{rows}</tbody></table></div>"

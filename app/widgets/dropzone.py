@@ -150,6 +150,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (f.state === 'cut') return [of + ' are there. Choose the same file again to go on.', 'wait'];
     if (f.state === 'paused') return [(f.error || 'Paused.') + ' ' + of + ' are there.', f.error ? 'wait' : ''];
     if (f.state === 'waiting') return ['Waiting, ' + size(f.size), ''];
+    if (f.state === 'done') return ['Received and sealed, ' + size(f.size), ''];
     if (f.error) return [f.error, 'wait'];
     const [a, b] = [f.marks[0], f.marks.at(-1)], rate = a && b && b[0] > a[0] ? (b[1] - a[1]) / (b[0] - a[0]) * 1000 : 0, left = rate ? (f.size - f.sent) / rate : 0;
     return [of + (rate ? ', ' + size(Math.round(rate)) + '/s' : '') + (left > 2 ? ', ' + (left > 90 ? Math.round(left / 60) + ' min' : Math.round(left) + ' s') + ' left' : ''), ''];
@@ -170,6 +171,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
         const [, hold, no, bar, told] = li.children, going = f.state === 'sending' || f.state === 'waiting';
         const label = (b, text) => { if (b.textContent !== text) { b.textContent = text; b.setAttribute('aria-label', text + ' ' + f.name); } };
         label(hold, f.state === 'cut' ? 'Choose it' : going ? 'Pause' : f.state === 'failed' ? 'Try again' : 'Resume'); label(no, f.state === 'failed' || f.state === 'cut' ? 'Discard' : 'Cancel');
+        hold.hidden = no.hidden = f.state === 'done';
         hold.onclick = () => f.state === 'cut' ? input.click() : going ? it.pause(f) : it.resume(f); no.onclick = () => it.drop(f);
         bar.value = f.size ? f.sent / f.size : 1;
         const [text, tone] = how(f); told.textContent = text; told.className = 'how ' + tone;

@@ -86,7 +86,10 @@ def take(client: Client, received: list[dict[str, Any]]) -> None:
     """Make sources of what was received, each on its own, so that one bad file holds up no other."""
     if not received:
         return
-    found = [_source_of(client, receipt) for receipt in received]
+    with st.spinner(
+        f"Finding out what {words.count(len(received), 'file')} hold{'s' if len(received) == 1 else ''}"
+    ):
+        found = [_source_of(client, receipt) for receipt in received]
     if len(found) == 1 and found[0].source:
         frame.go("sources", source=found[0].source)
     st.session_state["brought"] = found
@@ -104,6 +107,9 @@ def _source_of(client: Client, receipt: dict[str, Any]) -> Brought:
     if shape is None:
         return Brought(name, size, made.id)
     kind = NAMES.get(shape.format, shape.format)
+    if not shape.fields:
+        why = ". ".join(note[:1].upper() + note[1:] for note in shape.notes) or "No row was found"
+        return Brought(name, size, made.id, problem=f"{kind}. {why}.")
     return Brought(name, size, made.id, kind, tuple(field.name for field in shape.fields))
 
 
@@ -138,7 +144,9 @@ def brought(client: Client) -> None:
 
 def _became(one: Brought, at: int) -> Row:
     if one.problem:
-        told: Cell = cell("No source", sub=one.problem, tone="bad", wrap=True)
+        told: Cell = cell(
+            "Nothing to map" if one.source else "No source", sub=one.problem, tone="bad", wrap=True
+        )
     else:
         told = cell(f"{one.kind}, {words.count(len(one.fields), 'field')}", sub=", ".join(one.fields[:8]))
     cells = [cell(one.name, tone="b", hint=one.name), figure(None) | {"text": words.size(one.size)}, told]

@@ -63,7 +63,7 @@ def _take(client: Client, edited: Draft, wished: dict[str, Any], **parts: str | 
     if unknown:
         frame.warn(
             f"<b>The source has no field {escape(words.listed(unknown))}.</b> Nothing was taken over. "
-            "Names with spaces or capitals stand in double quotes, texts in single ones."
+            "Names with spaces stand in double quotes, texts in single ones."
         )
         return
     edited.edit(mappings=mappings, **wished)
