@@ -144,7 +144,7 @@ def ages(fresh: list[Any], names: dict[str, str]) -> None:
         ]  # fmt: skip
         rows.append(Row(each.pipeline, cells, href=access.address("mapping", pipeline=each.pipeline)))
     heads = [
-        Column("Pipeline", fills=True), Column("Age"), Column("", width="88px"), Column("Target"), Column("In store", right=True),
+        Column("Pipeline", fills=True), Column("Age"), Column("", width="64px"), Column("Target"), Column("In store", right=True),
     ]  # fmt: skip
     note = "age of the newest data against its target"
     with frame.panel("Freshness", note, key="fresh", flush=True):

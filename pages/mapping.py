@@ -46,8 +46,9 @@ def studio(client: Client, edited: Draft) -> None:
     if st.session_state.pop("propose", ""):
         frame.go("settings", part="target-models", source=source.source.id)
     if not edited.now["mappings"]:
+        may = access.may(Permission.WORK)
         frame.head(
-            edited.now["name"], "Nothing fits by itself. Choose what these rows are.",
+            edited.now["name"], "Nothing fits by itself. Choose what these rows are." if may else "Nobody has mapped it yet.",
             crumb=frame.link("Mapping", "mapping"),
         )  # fmt: skip
         news(edited)
@@ -96,15 +97,16 @@ def field(client: Client, edited: Draft, source: Any, target: Any, selected: str
         st.html(frame.heading(selected, drafting.origin_said(drafting.field_of(edited, selected))))
     with st.container(key="chain-scroll", height=378, border=False):
         off = access.why_not(Permission.WORK)
+        catalogue = {step.name: step for step in client.steps()}
         if off is not None:
             mapped = drafting.field_of(edited, selected) or {}
-            origin = mapped.get("from") or mapped.get("sql") or mapped.get("constant") or "nothing"
-            steps = ", then ".join(step["step"] for step in mapped.get("steps", [])) or "none"
-            st.caption(
-                f"Changing this {off[0].lower()}{off[1:]} You can look: from {origin}; steps: {steps}."
-            )
+            st.caption(f"Changing this {off[0].lower()}{off[1:]}")
+            told = [catalogue[step["step"]].title for step in mapped.get("steps", [])]
+            if mapped.get("sql") or mapped.get("constant"):
+                told.insert(0, str(mapped.get("sql") or mapped.get("constant")))
+            items = "".join(f"<li>{escape(each)}</li>" for each in told)
+            st.html(f'<ol class="sp-steps">{items}</ol>' if items else '<span class="m">As it is.</span>')
             return st.container()
-        catalogue = {step.name: step for step in client.steps()}
         names = [f.name for f in source.shape.fields] if source.shape else []
         field_editor.field_editor(edited, target.field(selected), catalogue, names)
         return st.container(key="rules-place", gap="small")

@@ -42,7 +42,8 @@ def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) ->
     """The three ways to begin, side by side."""
     off = access.why_not(Permission.WORK)
     if off is not None:
-        st.caption(f"{off} There is no mapping to look at yet.")
+        told = frame.link("See what the source holds", "sources", source=source.source.id)
+        st.html(f'<span class="m">Mapping it {off[0].lower()}{off[1:]}</span> {told}')
         return
     one, two, three = st.columns(3, gap="small")
     with one, frame.panel("A target model", key="begin-model"):

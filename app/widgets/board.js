@@ -52,8 +52,8 @@ class Board {
       const rank = t => t.required ? 0 : t.state !== 'open' ? 1 : 2;
       this.order = data.targets.map((t, i) => [rank(t), i, t.name]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(x => x[2]); this.orderOf = of;
     }
-    const first = this.shown !== of; this.shown = of;
-    this.options(); this.sift(); if (first) requestAnimationFrame(() => this.reveal(data.selected)); this.show(data.view || 'board', true);
+    const turned = this.shown !== of || this.revealed !== data.selected; this.shown = of; this.revealed = data.selected;
+    this.options(); this.sift(); if (turned) requestAnimationFrame(() => this.reveal(data.selected)); this.show(data.view || 'board', true);
     const lack = this.wrap.querySelector('.lack'), n = data.targets.filter(t => t.required && !done(t)).length;
     lack.textContent = n ? `${n} required unmapped` : 'All required mapped'; lack.classList.toggle('done', !n); lack.hidden = !data.targets.some(t => t.required);
     this.head();
@@ -185,9 +185,11 @@ class Board {
   }
 
   put(name) { this.picked = name; for (const li of this.seen('s')) li.classList.toggle('picked', li.dataset.n === name); this.soon(); }
-  select(name) { if (name !== this.data.selected) { this.data.selected = name; this.sift(); this.reveal(name); this.say(`${name} is shown at the right.`); this.tell('select', { target: name }); } }
-  // The other end of the selected field's line comes into sight.
+  select(name) { if (name !== this.data.selected) { this.data.selected = this.revealed = name; this.sift(); this.reveal(name); this.say(`${name} is shown at the right.`); this.tell('select', { target: name }); } }
+  // The selected field and the other end of its line come into sight.
   reveal(name) {
+    const at = this.tops.t.get(name), goals = this.lists.t, half = TARGET / 2;
+    if (at !== undefined && (at - half < goals.scrollTop || at + half > goals.scrollTop + goals.clientHeight)) goals.scrollTop = at - half - Math.floor(goals.clientHeight / 2 / TARGET) * TARGET;
     const from = this.target(name)?.from[0], top = this.tops.s.get(from), ul = this.lists.s;
     if (top !== undefined && (top < ul.scrollTop || top > ul.scrollTop + ul.clientHeight)) ul.scrollTop = top - ul.clientHeight / 2;
   }
@@ -345,7 +347,7 @@ class Board {
       if (t.state === 'suggested') { const s = el('span', 'score' + (t.score < SURE ? ' low' : ''), `${t.score} %`); three.append(s, document.createTextNode(`${t.from[0]}: ${t.reasons.slice(0, 2).join('; ')}`)); } else three.textContent = t.more || (t.state === 'mapped' && t.best === t.from[0] ? t.reasons.slice(0, 2).join('; ') : '');
       three.title = three.textContent;
       const go = (label, act) => { const g = el('button', 'go', label); g.type = 'button'; g.onclick = act; g.setAttribute('aria-label', `${label} ${name}`); four.append(g); };
-      if (t.state === 'suggested' && !t.choices && !this.data.readonly) go('Accept', () => { this.settle([[name, t.from]]); this.grid(); this.tell('accept', { targets: [name] }); }); else go(t.state === 'mapped' && t.text ? t.text : 'Open', () => this.select(name));
+      if (t.state === 'suggested' && !t.choices && !this.data.readonly) go('Accept', () => { this.settle([[name, t.from]]); this.grid(); this.tell('accept', { targets: [name] }); }); else go(t.state === 'suggested' && t.choices ? 'Choose' : t.state === 'mapped' && t.text ? t.text : 'Open', () => this.select(name));
       const cut = el('span', 'cut'); cut.append(...three.childNodes); three.append(cut);
       tr.replaceChildren(one, two, three, four);
     }

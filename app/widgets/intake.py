@@ -70,8 +70,9 @@ def bring_more(client: Client, *, key: str) -> None:
         with row.form(f"{key}-address", border=False):
             line = st.container(horizontal=True, vertical_alignment="center")
             address = line.text_input(
-                "Address", key=f"{key}-typed", placeholder="https://…", label_visibility="collapsed"
-            )
+                "Address", key=f"{key}-typed", placeholder="https://…", label_visibility="collapsed",
+                disabled=off is not None,
+            )  # fmt: skip
             fetched = line.form_submit_button("Look", disabled=off is not None, help=off)
         with row.popover("Paste rows", disabled=off is not None), st.form(f"{key}-paste", border=False):
             pasted = st.text_area("Rows to paste", key=f"{key}-pasted", height=160, width=520)

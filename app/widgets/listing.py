@@ -14,7 +14,7 @@ table { border-collapse: collapse; width: 100%; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
 thead :is(th, td) { position: sticky; top: 0; background: var(--bg-2); font-weight: 500; font-size: 12px; color: var(--muted); text-align: left; height: 28px; padding: 0 12px; border-bottom: 1px solid var(--border); white-space: nowrap; z-index: 1; }
 td { height: 36px; padding: 4px 12px; border-bottom: 1px solid var(--border); vertical-align: middle; max-width: var(--cell, 320px); box-sizing: border-box; }
-td.fill { width: 100%; max-width: 0; } td.dot { padding-right: 0; width: 12px; }
+td.fill { width: 100%; max-width: 0; } td.fill ~ td button.act { white-space: nowrap; } td.dot { padding-right: 0; width: 12px; }
 tbody tr:last-child td { border-bottom: 0; } .r { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 tr.go { cursor: pointer; } tr.go:hover td { background: var(--bg-2); } tr.on td { background: var(--bg-2); } tr.on td:first-child { box-shadow: inset 3px 0 0 var(--text); }
 a, button.act { color: var(--accent-text); font: 500 13px/20px var(--st-font); text-decoration: none; background: none; border: 0; padding: 0; cursor: pointer; }
@@ -34,7 +34,7 @@ td.failed { background: var(--bad-soft); color: var(--bad-text); box-shadow: ins
 .chip { display: inline-flex; align-items: center; height: 20px; padding: 0 6px; border-radius: 4px; font-size: 12px; font-weight: 500; background: var(--bg-3); white-space: nowrap; }
 .chip.ok { background: var(--ok-soft); } .chip.wait { background: var(--wait-soft); } .chip.bad { background: var(--bad-soft); } .chip.acc { background: var(--accent-soft); color: var(--accent-text); }
 .bar { display: block; width: 48px; height: 8px; } .bar i { display: block; height: 8px; min-width: 2px; border-radius: 1px; background: var(--l-rejected); } .bar.grey i { background: var(--muted); }
-.gantt { position: relative; display: block; height: 8px; min-width: 80px; background: var(--bg-3); border-radius: 2px; } .gantt i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--muted); border-radius: 2px; }
+.gantt { position: relative; display: block; height: 8px; min-width: 40px; background: var(--bg-3); border-radius: 2px; } .gantt i { position: absolute; top: 0; bottom: 0; min-width: 2px; background: var(--muted); border-radius: 2px; }
 .lg { display: flex; gap: 1px; width: 66px; height: 9px; } .lg i { display: block; height: 100%; min-width: 2px; border-radius: 1px; }
 .spark { display: flex; align-items: flex-end; gap: 1px; height: 16px; width: 60px; } .spark i { flex: 1; min-height: 1px; background: var(--border-2); }
 .strip { display: flex; gap: 2px; align-items: flex-end; height: 20px; } .strip > * { width: 4px; height: 18px; border-radius: 1px; background: var(--border-2); } .strip > a:hover { outline: 1px solid var(--text); outline-offset: 1px; }

@@ -54,8 +54,15 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
         cells[y].push(td); tr.append(td); }); body.append(tr); });
     const focus = td => { const was = box.querySelector('td[tabindex="0"]'); if (was) was.tabIndex = -1; td.tabIndex = 0; td.focus(); s.at = td.dataset.k; };
     const first = cells.flat().find(td => td.dataset.k === s.at) || (cells[0] && cells[0][0]); if (first) first.tabIndex = 0;
-    wrap.append(table); box.replaceChildren(bar, wrap); wrap.scrollTop = top; wrap.scrollLeft = left;
+    wrap.append(table); box.replaceChildren(bar, wrap); wrap.scrollTop = top; wrap.scrollLeft = left; show();
     const want = s.focus || had; s.focus = null; if (want) { const back = [...box.querySelectorAll('[data-k]')].find(e => e.dataset.k === want); if (back) back.focus({ preventScroll: true }); }
+  }
+  // The column of the field at hand comes into sight beside the line numbers; after that a person's own scrolling counts.
+  function show() {
+    if (s.shown === data.field) return; s.shown = data.field;
+    const wrap = box.querySelector('.wrap'), th = box.querySelector('thead th.on'), first = box.querySelector('thead th'); if (!th) return;
+    const from = th.offsetLeft - first.offsetWidth, to = th.offsetLeft + th.offsetWidth - wrap.clientWidth;
+    if (from < wrap.scrollLeft) wrap.scrollLeft = from; else if (to > wrap.scrollLeft) wrap.scrollLeft = Math.min(to, from);
   }
   if (!data.picks.some(p => p[0] === s.pick)) s.pick = 'all';
   draw();

@@ -35,7 +35,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   function editor(r) {
     const say = el('div', 'say'); if (r.pick) say.append(pick(r, 'operator', 'What it demands', data.operators, r.operator, '@operator'), ' ');
     for (const p of r.sentence) { if (typeof p === 'string') say.append(p); else if (p.field) say.append(pick(r, 'field', 'Field', data.fields.map(f => [f, f]), r.field, '@field')); else { const i = p.input; say.append(i.as === 'select' ? pick(r, i.name, i.label, i.options, i.value, i.name) : write(r, i)); } say.append(' '); }
-    say.append(', else '); say.append(pick(r, 'severity', 'Where it does not hold', data.severities, r.severity, '@severity'));
+    say.lastChild.textContent = say.lastChild.textContent.trimEnd(); say.append(', else '); say.append(pick(r, 'severity', 'Where it does not hold', data.severities, r.severity, '@severity'));
     const kids = [say]; if (r.problem) { const p = el('div', 'warn', r.problem); p.setAttribute('role', 'status'); kids.push(p); } else kids.push(el('div', 's ' + (r.caught ? 'bad' : 'm'), r.fares)); if (r.note) kids.push(el('div', 's m', r.note)); if (r.examples.length) kids.push(caught(r));
     return kids;
   }
