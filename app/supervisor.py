@@ -20,8 +20,8 @@ import httpx
 
 from app.control import Unlocked
 from app.grant import Grant, working_marker
-from app.settings import VARIABLE, Settings
-from app.worker import EXIT_OWNED, owned
+from app.settings import Settings
+from app.worker import EXIT_OWNED, inherited, owned
 from engine.errors import Retry, Stop
 
 BACK_OFF = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -99,7 +99,7 @@ class Spawner:
     def _start(grant: bytes) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.worker"], stdin=subprocess.PIPE, cwd=ROOT, start_new_session=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith(VARIABLE)},
+            env=inherited(os.environ),
         )  # fmt: skip
         # A worker that died at once is found by the health wait; its pipe is not the place to say so.
         if process.stdin is not None:

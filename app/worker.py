@@ -16,7 +16,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.grant import Grant
+from app.settings import VARIABLE
 from engine.errors import Stop
 
 PR_SET_PDEATHSIG = 1
@@ -35,11 +36,21 @@ NICE = 10
 # gives it up and asks for it again; at Python's 5 ms these waits added up to seconds with many readers.
 TURN = 0.0005
 EXIT_OWNED = 75
+# Memory from the C library in large pages where there are any: a load spends a fourteenth of its work less on
+# having pages given to it. It is read before `main`, so it can't be set from within.
+LARGE_PAGES = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
 LINE_LIMIT = 1 << 20
 
 
 class Owned(Stop):
     """Another process already works on this tenant."""
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker inherits of its parent's environment: all but credentials, of which the grant has its own."""
+    name, large = LARGE_PAGES
+    ours = {key: value for key, value in environment.items() if not key.startswith(VARIABLE)}
+    return {**ours, name: ":".join(filter(None, [ours.get(name), large]))}
 
 
 def own(folder: Path) -> int:

@@ -8,7 +8,9 @@ an interpreter nor HTTP is counted, and the memory of that process is the worker
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,7 @@ from app.client import Client
 from app.grant import Grant
 from app.tenant.api import app_on
 from app.tenant.open import open_desk
+from app.worker import inherited
 from benchmarks.generate import Expected
 from benchmarks.measure import Failed, Measured, run
 from storage.keyring import derive
@@ -27,7 +30,7 @@ KEY = bytes(range(32))
 
 def ingest(path: Path, folder: Path) -> Measured:
     """Load the file with the benchmark's own mapping into the store below the folder, in a process of its own."""
-    return run([sys.executable, "-m", "benchmarks.ingest", path, "--into", folder])
+    return run([sys.executable, "-m", "benchmarks.ingest", path, "--into", folder], inherited(os.environ))
 
 
 def load(path: Path, folder: Path) -> dict[str, object]:
@@ -70,4 +73,5 @@ if __name__ == "__main__":
     parser.add_argument("path", type=Path)
     parser.add_argument("--into", type=Path, required=True)
     options = parser.parse_args()
+    gc.freeze()  # as a worker does once it has imported everything
     print(json.dumps(load(options.path, options.into)))
