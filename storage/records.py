@@ -241,9 +241,11 @@ def _versions(run: int, fields: Sequence[str], a: Arrival) -> str:
         str(run), f"{a.base} + rowid", str(a.segment), a.staged.line(a.branch.ordinal),
         literal(a.branch.branch.version), "_kh", "_vh",
     ]  # fmt: skip
+    # Only its own part of the batch: what is looked up in is made anew for each arrival.
+    own = f"seq >= {a.base} AND seq < {a.base + a.branch.rows}"
     return (
         f"SELECT {', '.join([*map(a.branch.column, fields), *origin])} FROM {a.branch.table} "
-        f"WHERE {a.base} + rowid IN (SELECT seq FROM sorted WHERE outcome <= {_UPDATED})"
+        f"WHERE {a.base} + rowid IN (SELECT seq FROM sorted WHERE outcome <= {_UPDATED} AND {own})"
     )
 
 
