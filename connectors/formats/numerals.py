@@ -66,7 +66,9 @@ def mark_for(data: Bytes | memoryview) -> str:
     """A mark that the data does not hold, written out or escaped; "" where it holds them all."""
     text = bytes(data)
     # Single bytes are looked for much faster, and mostly settle it.
-    escaped = {int(code, 16) for code in _ESCAPED.findall(text)} if b"\\" in text else set()
+    escaped = (
+        {int(code, 16) for code in _ESCAPED.findall(text)} if b"\\uf" in text or b"\\uF" in text else set()
+    )
     written = _MARKS[0].encode()[:1] in text
     return next((m for m in _MARKS if ord(m) not in escaped and not (written and m.encode() in text)), "")
 
