@@ -58,11 +58,7 @@ def broken(rule: Rule, values: Mapping[str, Mapped], context: Context) -> Expr:
         case "range":
             return _range(value, o, context)
         case "length":
-            return _outside(
-                call("len" if value.type is FieldType.TEXTS else "length", _text(value, context)),
-                o.min,
-                o.max,
-            )
+            return _length(_text(value, context), value.type, o.min, o.max)
         case "regex":
             return no(call("regexp_full_match", _text(value, context), pattern(o.pattern, context.where)))
         case "in" | "not_in":
@@ -120,6 +116,18 @@ def _outside(value: Expr, low: Any, high: Any) -> Expr:
     if high is not None:
         ends.append(exp.GT(this=value, expression=tree(high)))
     return either(*ends)
+
+
+def _length(value: Expr, kind: FieldType, low: int | None, high: int | None) -> Expr:
+    if kind is FieldType.TEXTS:
+        return _outside(call("len", value), low, high)
+    # The bytes are known and mostly settle it, for a character has one to four; characters must be counted.
+    size = call("strlen", value)
+    unsure: list[Expr] = [exp.LT(this=size, expression=tree(4 * low))] if low else []
+    if high is not None:
+        unsure.append(exp.GT(this=size.copy(), expression=tree(high)))
+    outside = _outside(call("length", value.copy()), low, high)
+    return exp.and_(either(*unsure), outside) if unsure else outside
 
 
 def _range(value: Mapped, o: Range, context: Context) -> Expr:

@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from engine import types
 from engine.compile import compile_plan, explain
@@ -219,6 +221,34 @@ def test_the_way_of_a_value_shows_it_after_every_step() -> None:
     assert duckdb.connect().execute(f"WITH source AS (SELECT ' x ' AS a) {way.sql}").fetchall() == [
         (" x ", "x", "X", "X")
     ]
+
+
+@given(
+    values=st.lists(st.text(max_size=12), min_size=1, max_size=8),
+    low=st.none() | st.integers(0, 12),
+    high=st.none() | st.integers(0, 12),
+)
+def test_a_length_is_counted_in_characters_however_many_bytes_they_have(
+    values: list[str], low: int | None, high: int | None
+) -> None:
+    assume(low is not None or high is not None)
+    # What a person takes for one character may be several to Unicode; DuckDB's count is the one that is told.
+    ends = {name: end for name, end in (("min", low), ("max", high)) if end is not None}
+    mapping = _mapping(
+        FieldMapping(field="id", source="a"), rules=(Rule(id="r", operator="length", field="id", value=ends),)
+    )
+    branch = compile_plan([mapping], {"thing": THING}).branches[0]
+    (bit,) = (check.bit for check in branch.checks if check.rule == "r")
+    rows = ", ".join(["(?)"] * len(values))
+    database = duckdb.connect()
+    types.register(database)
+    found = database.execute(
+        f"WITH source AS (SELECT a FROM (VALUES {rows}) t(a)) SELECT _mask >> {bit} & 1 FROM ({branch.sql})",
+        values,
+    ).fetchall()
+    counted = [database.execute("SELECT length(?)", [v]).fetchall()[0][0] for v in values]
+    expected = [(low is not None and n < low) or (high is not None and n > high) for n in counted]
+    assert [bool(row[0]) for row in found] == expected
 
 
 def test_a_value_used_by_many_is_computed_once() -> None:
