@@ -17,6 +17,7 @@ import orjson
 
 from connectors.taxii_wire import Collection, NotReady, Server, json_of, turn
 from connectors.web import PATIENCE, TooMuch, shown
+from engine.lowered import Lowered, lowered
 from engine.ports import Delivered, Refused
 
 # A part is at most so large, however much a server allows: it is held whole, and sent again if it breaks off.
@@ -30,10 +31,11 @@ _AROUND = 200
 
 @dataclass(frozen=True)
 class Item:
-    """An object on its way, and the JSON it goes as."""
+    """An object on its way, the JSON it goes as, and whether it says less so."""
 
     whole: dict[str, Any]
     text: bytes
+    less: bool = False
 
     @property
     def id(self) -> str:
@@ -67,16 +69,19 @@ def hand_in(server: Server, collection: Collection, objects: Iterable[dict[str, 
     told = json_of(server.ask(collection.root)).get("max_content_length")
     room = min(told, PART_BYTES) if isinstance(told, int) and told > 0 else PART_BYTES
     for part in parts(objects, room, _only_20(server, collection)):
-        refused = [*part.refused, *(handed_in(server, collection, part.items) if part.items else ())]
-        yield Delivered(len(part.items) + len(part.refused) - len(refused), tuple(refused))
+        failed = handed_in(server, collection, part.items) if part.items else []
+        ids = {one.id for one in failed}
+        less = sum(item.less for item in part.items if item.id not in ids)
+        yield Delivered(len(part.items) - len(failed), (*part.refused, *failed), less)
 
 
 def parts(objects: Iterable[dict[str, Any]], room: int, only_20: bool = False) -> Iterator[Part]:
-    """The objects in parts whose envelope has at most `room` bytes."""
+    """The objects in parts whose envelope has at most `room` bytes, in STIX 2.0 where a collection takes that alone."""
     items, refused, held = list[Item](), list[Refused](), _AROUND
     for whole in objects:
-        item = Item(whole, orjson.dumps(whole))
-        if why := _unfit(item, room, only_20):
+        made = lowered(whole) if only_20 else Lowered(whole)
+        item = Item(made.whole or whole, orjson.dumps(made.whole or whole), made.less)
+        if why := made.why or _too_large(item, room):
             refused.append(Refused(item.id, why))
         elif held + len(item.text) + 1 > room or len(items) == PART_OBJECTS:
             yield Part(tuple(items), tuple(refused))
@@ -91,13 +96,9 @@ def parts(objects: Iterable[dict[str, Any]], room: int, only_20: bool = False) -
         yield Part(tuple(items), tuple(refused))
 
 
-def _unfit(item: Item, room: int, only_20: bool) -> str:
-    """Why an object can't even be sent; empty where it can."""
+def _too_large(item: Item, room: int) -> str:
     if _AROUND + len(item.text) > room:
         return f"It has {len(item.text):,} bytes, and this server takes {room:,} at a time."
-    # STIX 2.1 §3.2: a domain object without `spec_version` is one of 2.0, and 2.0 has no observables of their own.
-    if only_20 and ("spec_version" in item.whole or "created" not in item.whole):
-        return "It is STIX 2.1, and this collection takes STIX 2.0 alone."
     return ""
 
 

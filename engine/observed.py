@@ -19,7 +19,7 @@ from engine.types.identity import INDICATORS, OBSERVABLES
 Item = dict[str, Any]
 
 # STIX 2.1 §6 against 2.0 part 4: what changed its name, and the algorithm of §10.7 that did.
-_RENAMED = {
+RENAMED = {
     "directory": {"created": "ctime", "modified": "mtime", "accessed": "atime"},
     "file": {"created": "ctime", "modified": "mtime", "accessed": "atime"},
     "process": {"created": "created_time", "binary_ref": "image_ref"},
@@ -84,7 +84,7 @@ class _Opened:
 
     def _properties(self, place: str) -> Item:
         whole = self.inside[place]
-        names = _RENAMED.get(whole["type"], {})
+        names = RENAMED.get(whole["type"], {})
         return {names.get(name, name): value for name, value in self._referring(whole).items()}
 
     def _referring(self, value: Item) -> Item:

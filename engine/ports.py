@@ -188,8 +188,9 @@ class Delivered:
     """A part the other side has acknowledged: how many records it took, and which it refused.
 
     `sent` and `refused` together are what the part was made of, so the books can be balanced; delivering
-    the same part again changes nothing there.
+    the same part again changes nothing there. `less` of those sent say less there than they did here.
     """
 
     sent: int
     refused: tuple[Refused, ...] = ()
+    less: int = 0

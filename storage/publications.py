@@ -34,6 +34,7 @@ NOTHING = -1
 @dataclass(frozen=True)
 class Delivery:
     """One delivery of a publication: `taken` records were `sent` or `withdrawn`, or the other side `refused`.
+    `less` of those sent say less there than they did here.
 
     `state` is running, finished, failed or cancelled; `until` and `reached` are places in the order of arrival.
     """
@@ -53,6 +54,7 @@ class Delivery:
     refused: int
     error: dict[str, Any] | None
     withdrawn: int
+    less: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def begin(
         ).fetchall()
         after = NOTHING if anew else reached(cursor, publication, place)
         cursor.execute(
-            "INSERT INTO store.spire.deliveries VALUES (?, ?, ?, ?, 'running', ?, NULL, ?, ?, ?, 0, 0, 0, NULL, 0)",
+            "INSERT INTO store.spire.deliveries VALUES (?, ?, ?, ?, 'running', ?, NULL, ?, ?, ?, 0, 0, 0, NULL, 0, 0)",
             [number[0][0], publication, version, place, now, by, _settled(cursor), after],
         )
     return int(number[0][0])
@@ -141,14 +143,20 @@ def waiting(cursor: DuckDBPyConnection, target: TargetModel, asked: Filter, afte
 
 
 def took(
-    store: Store, delivery: int, sent: int, refused: Sequence[Refused], reached: int, kept: Kept | None = None
+    store: Store,
+    delivery: int,
+    sent: int,
+    refused: Sequence[Refused],
+    reached: int,
+    kept: Kept | None = None,
+    less: int = 0,
 ) -> None:
     """Enter a page the other side has answered for, all of it, and what of it is `kept` there."""
     with store.transaction() as cursor:
         count(cursor, delivery, refused, sent=sent)
         cursor.execute(
-            "UPDATE store.spire.deliveries SET reached = greatest(reached, ?) WHERE delivery = ?",
-            [reached, delivery],
+            "UPDATE store.spire.deliveries SET reached = greatest(reached, ?), less = less + ? WHERE delivery = ?",
+            [reached, less, delivery],
         )
         if kept is not None:
             published.keep(cursor, *kept)
@@ -221,5 +229,6 @@ def refusals(cursor: DuckDBPyConnection, delivery: int, limit: int) -> list[Refu
 def _read(cursor: DuckDBPyConnection, condition: str, values: list[Any]) -> list[Delivery]:
     rows = cursor.execute(f"SELECT * FROM store.spire.deliveries WHERE {condition}", values).fetchall()
     return [
-        Delivery(*[*row[:-2], json.loads(row[-2]) if row[-2] else None, int(row[-1] or 0)]) for row in rows
+        Delivery(*[*row[:-3], json.loads(row[-3]) if row[-3] else None, int(row[-2] or 0), int(row[-1] or 0)])
+        for row in rows
     ]

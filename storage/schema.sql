@@ -127,6 +127,8 @@ CREATE TABLE IF NOT EXISTS store.spire.deliveries (
 
 ALTER TABLE store.spire.deliveries ADD COLUMN IF NOT EXISTS withdrawn BIGINT DEFAULT 0;
 
+ALTER TABLE store.spire.deliveries ADD COLUMN IF NOT EXISTS less BIGINT DEFAULT 0;
+
 -- What publications that withdraw have delivered: which version of each record, and what it became at the other side.
 CREATE TABLE IF NOT EXISTS store.spire.published (
     publication VARCHAR NOT NULL, sink VARCHAR NOT NULL, target VARCHAR NOT NULL, kh UBIGINT NOT NULL,

@@ -201,31 +201,31 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
     # What tells it from every other publication anywhere, whatever it is called by now.
     own = f"{desk.tenant}:{id}:{definitions.get(cursor, 'publication', id, 1).at.isoformat()}"
 
-    def through(outgoing: Outgoing, refused: list[Refused], records: int) -> int:
-        """How many records the other side has acknowledged, all others being refused."""
-        sent = 0
+    def through(outgoing: Outgoing, refused: list[Refused], records: int) -> tuple[int, int]:
+        """How many records the other side has acknowledged, all others being refused, and how many of them say less."""
+        sent = less = 0
         for part in write(ready.source, outgoing, desk.settings.url_allow, ready.bound):
-            sent += part.sent
+            sent, less = sent + part.sent, less + part.less
             refused += part.refused
             if progress.cancelled.is_set():
                 raise Cancelled()
         if sent + len(refused) != records:
             raise Unbalanced(f"{sent + len(refused):,} for {records:,} records.")
-        return sent
+        return sent, less
 
     with given(desk, sink_of(found), f"delivery {number} of {found.name}") as ready:
         while page := _next(cursor, found, model, wanted, at, entered.until):
             out = Outbox(model, page.rows)
             if withdraws:
                 out.back = published.withdrawn(cursor, ledger, out.keys)
-            sent = through(_outgoing(desk, out, found, own), out.refused, page.rows.num_rows)
+            sent, less = through(_outgoing(desk, out, found, own), out.refused, page.rows.num_rows)
             kept = (ledger, out.entries()) if withdraws else None
-            publications.took(desk.store, number, sent, out.refused, page.reached, kept)
+            publications.took(desk.store, number, sent, out.refused, page.reached, kept, less)
             at = page.reached
         last = -1
         while withdraws and (left := published.left(cursor, ledger, model, wanted, last, PAGE)):
             refused = list[Refused]()
-            gone = through(
+            gone, _ = through(
                 Outgoing(model, model.key, gone=tuple(one.gone for one in left)), refused, len(left)
             )
             kept_there = {one.id for one in refused}

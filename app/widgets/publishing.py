@@ -16,6 +16,7 @@ from app.widgets.listing import Cell, Column, Row, cell, figure, listing
 from app.widgets.view import View, span
 
 STATES = {"finished": "ok", "failed": "bad", "running": "", "cancelled": "wait"}
+_SHORTENED = "They went without what STIX 2.0 has no words for."
 # How a schedule names what it delivers.
 PREFIX = "publication:"
 Gone = Literal["leave", "withdraw"]
@@ -223,7 +224,11 @@ def _deliveries(client: Client, id: str, shown: tuple[int, str]) -> None:
             [
                 cell(_ago(one), hint=words.exact(one.started), sub=f"by {one.started_by}"),
                 cell(one.state, chip=STATES[one.state], sub=_error(one), wrap=True),
-                figure(one.sent),
+                figure(
+                    one.sent,
+                    sub=f"{one.less:,} shortened" if one.less else "",
+                    hint=_SHORTENED if one.less else "",
+                ),
                 figure(one.withdrawn, tone="" if one.withdrawn else "muted"),
                 figure(one.refused, tone="bad" if one.refused else "muted"),
             ],

@@ -16,7 +16,7 @@ from connectors.taxii import NoCollection, NotReady
 from connectors.taxii_handing import parts
 from connectors.web import Turned
 from engine.model import Source
-from engine.ports import Delivered, Outgoing
+from engine.ports import Delivered, Outgoing, Refused
 from engine.targets import TARGETS
 from tests.servers import taxii
 from tests.servers.loopback import Asked, Loopback, Reply, answering
@@ -104,9 +104,28 @@ def test_what_is_larger_than_the_server_allows_is_named(taxii_server: Taxii) -> 
     assert [(one.id, "bytes" in one.why) for one in delivered.refused] == [(objects[0]["id"], True)]
 
 
-def test_stix_21_is_not_put_into_a_collection_of_stix_20(taxii_server: Taxii) -> None:
-    [delivered] = publish(config(taxii_server.inbox), made("2.1", 1))
-    assert (delivered.sent, len(delivered.refused)) == ((1, 0) if taxii_server.version == "2.1" else (0, 1))
+def test_stix_21_goes_into_a_collection_of_stix_20_as_far_as_that_has_words_for_it(
+    taxii_server: Taxii,
+) -> None:
+    [plain] = made("2.1", 1)
+    rich = {**made("2.1", 1, confidence=80, indicator_types=["benign"])[0]}
+    note = {
+        "type": "note", "spec_version": "2.1", "id": f"note--{uuid4()}", "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z", "content": "x", "object_refs": [plain["id"]],
+    }  # fmt: skip
+    given = config(taxii_server.inbox)
+    [delivered] = publish(given, [plain, rich, note])
+    if taxii_server.version == "2.1":
+        assert (delivered.sent, delivered.less, delivered.refused) == (3, 0, ())
+        return
+    assert (delivered.sent, delivered.less) == (2, 1)
+    assert delivered.refused == (Refused(note["id"], "STIX 2.0 has no note."),)
+    there = held(given)
+    for each, labels in ((plain, ["unknown"]), (rich, ["benign"])):
+        found = there[each["id"], each["modified"]]
+        assert (found["labels"], found["x_custom"]) == (labels, each["x_custom"])
+        assert not {"spec_version", "pattern_type", "confidence", "indicator_types"} & found.keys()
+    assert publish(given, [plain, rich, note]) == [delivered]
 
 
 def test_one_writable_collection_must_be_named(taxii_server: Taxii) -> None:

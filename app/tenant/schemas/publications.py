@@ -61,6 +61,9 @@ class DeliveryView(Answer):
     sent: int
     refused: int
     withdrawn: int = 0
+    less: int = Field(
+        default=0, description="Of those sent, how many say less there: STIX 2.0 has no word for all."
+    )
     error: dict[str, Any] | None = None
 
 
