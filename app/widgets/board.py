@@ -38,7 +38,7 @@ def board(client: Client, edited: Draft, source: Any, target: Any, models: Data,
     data = {
         "subject": edited.subject,
         "model": f"{edited.now['at']} {target.name}",
-        "told": f"{words.count(len(names), 'field')}, profile of {found.extent}",
+        "told": f"{words.count(len(names), 'field')}, {found.extent}",
         "sources": [_source(source.source.id, name, columns.get(name)) for name in names],
         "targets": [_target(edited, field, names) for field in target.fields],
         "selected": selected,

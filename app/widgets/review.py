@@ -32,19 +32,21 @@ def review(client: Client, run: Any) -> Any:
     if run.state == "running":
         run = client.run(number)
     if run.state == "running":
-        with frame.panel("Dry run on all rows", "nothing is kept", key="dry-going"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.html(frame.heading("Dry run on all rows", "nothing is kept"))
             frame.act(
                 "Cancel the dry run", client.cancel_run, number, off=access.why_not(Permission.WORK),
             )  # fmt: skip
-            watch(number, then=lambda ended: None, key=f"dry-{number}")
+        watch(number, then=lambda ended: None, key=f"dry-{number}", done="gone through")
         return run
     if run.state == "failed":
         action = str((run.error or {}).get("action") or "")
-        frame.warn(f"<b>The dry run failed.</b> {escape(cause_of(run))} {escape(action)}")
-        return run
+        frame.warn(f"<b>A run would fail.</b> {escape(cause_of(run))} {escape(action)}", "bad")
+        if not run.ledger.read:
+            return run
     extent = f"dry run on all {run.ledger.read:,} rows; nothing was kept"
-    if run.state == "cancelled":
-        extent = f"dry run cancelled after {run.ledger.read:,} rows; nothing was kept"
+    if run.state != "finished":
+        extent = f"dry run {run.state} after {run.ledger.read:,} rows; nothing was kept"
     picture(run.ledger, extent, key="dry-ledger")
     left, right = st.columns([11, 5], gap="small")
     with left, frame.panel("Examples", "up to ten of each outcome", key="dry-examples"):
@@ -120,7 +122,8 @@ def caught(run: Any) -> None:
         for found in run.findings
     ]
     checks = sum(mapping.checks for mapping in run.mappings)
-    with frame.panel("Rules", f"{words.count(checks, 'check')} on all rows", key="dry-rules", flush=True):
+    seen = "these rows" if run.state == "cancelled" else "all rows"
+    with frame.panel("Rules", f"{words.count(checks, 'check')} on {seen}", key="dry-rules", flush=True):
         listing(
             "What the rules would catch", [Column(), Column(right=True)], rows, key="dry-rule-list",
             none="No rule would catch a row.", height=260,
@@ -136,7 +139,9 @@ def what_next(run: Any) -> None:
     """One sentence: run it, or look at the rejects first."""
     with frame.panel("What next", key="dry-next"):
         share = run.ledger.rejected / run.ledger.read if run.ledger.read else 0
-        if not run.ledger.read:
+        if run.state == "failed":
+            told = "Change the mapping by what the examples show, or let the pipeline allow more rejects, then try again."
+        elif not run.ledger.read:
             told = "The source holds no rows that are new."
         elif share > 0.05:
             told = (

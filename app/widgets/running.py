@@ -109,10 +109,24 @@ def onward(client: Client, run: Any) -> str:
     with suppress(SpireError):
         # A deleted pipeline stands nowhere.
         stands = client.cursor(run.pipeline)
-        told = f" It left its source here: {escape(stands.says)}" if stands.moves and stands.run == run.run else ""
+        told = (
+            f" It left its source here: {escape(stands.says)}"
+            if stands.moves and stands.run == run.run
+            else ""
+        )
     found = access.control("GET", "/schedules", tenant=access.tenant())
     due = [one["next"][0]["utc"] for one in found if one["pipeline"] == run.pipeline and one["next"]]
     return f"{told} Next run {words.when(min(due))}." if due else told
+
+
+def extent_of(run: Any) -> str:
+    """Of how many rows a run's ledger speaks; "all" only where it came to the end."""
+    read = words.count(run.ledger.read, "row")
+    if run.state == "cancelled":
+        return f"{read}, then it was cancelled"
+    if run.state == "failed":
+        return f"{read}, then it failed" if run.ledger.read else ""
+    return f"all {read}"
 
 
 def stages(found: Sequence[Any], notes: dict[str, str], rows: int, *, whole: float, key: str) -> None:
@@ -147,8 +161,11 @@ def stages(found: Sequence[Any], notes: dict[str, str], rows: int, *, whole: flo
     )
 
 
-def watch(number: int, *, then: Callable[[Any], None], key: str) -> None:
-    """Show a run under way, once a second and in place; `then` is done with it when it has ended."""
+def watch(number: int, *, then: Callable[[Any], None], key: str, done: str = "committed") -> None:
+    """Show a run under way, once a second and in place; `then` is done with it when it has ended.
+
+    `done` says what becomes of a batch that went through.
+    """
 
     @st.fragment(run_every=1.0)
     def watching() -> None:
@@ -172,7 +189,9 @@ def watch(number: int, *, then: Callable[[Any], None], key: str) -> None:
                 "note": note,
             },
         )
-        picture(run.ledger, f"{run.ledger.read:,} rows committed so far", key=f"{key}-ledger", open=True)
+        picture(
+            run.ledger, f"{words.count(run.ledger.read, 'row')} {done} so far", key=f"{key}-ledger", open=True
+        )
         with frame.panel("Stages", "they overlap", key=f"{key}-stages", flush=True):
             found = progress.stages if progress else []
             stages(found, {}, rows, whole=progress.passed if progress else 0.0, key=f"{key}-stage-list")
