@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO
 
@@ -36,6 +37,8 @@ _TAG = 16
 _OVERHEAD = _PREFIX + _TAG
 _STORED = CHUNK + _OVERHEAD
 _MOST_CHUNKS = 1 << 32
+
+_BESIDE = ThreadPoolExecutor(2, "hash")
 
 Bytes = bytes | bytearray | memoryview
 
@@ -91,9 +94,9 @@ def _write_all(sink: BinaryIO, data: Bytes) -> None:
 class Sealer:
     """Seal what is written to it into `sink`; complete only once closed.
 
-    Holds at most one chunk in memory. `size` and `sha256` are of the plaintext. As a context manager it
-    closes on success only: after an exception the sink holds no last chunk, and can't be opened. The
-    sink stays open, and is not synced: both are the caller's.
+    Holds at most one chunk in memory. `size` and, once it is closed, `sha256` are of the plaintext. As a
+    context manager it closes on success only: after an exception the sink holds no last chunk, and can't
+    be opened. The sink stays open, and is not synced: both are the caller's.
     """
 
     def __init__(
@@ -173,7 +176,6 @@ class Sealer:
             else:
                 taken = min(CHUNK - len(self._held), len(view) - at)
                 self._held += view[at : at + taken]
-            self._hash.update(view[at : at + taken])
             self.size += taken
             at += taken
         return len(view)
@@ -183,9 +185,14 @@ class Sealer:
             raise Stop("A payload has at most 4 PiB.", action="Split it.")
         # Until the chunk is whole on the sink this sealer is not to be used: see `resume`.
         self._open = False
-        sealed = self._chunks.seal(self._prefix, self._index, last, plain)
-        _write_all(self._sink, self._prefix)
-        _write_all(self._sink, sealed)
+        # Hashing takes as long as all the rest, and another processor can do it meanwhile.
+        hashing = _BESIDE.submit(self._hash.update, plain)
+        try:
+            sealed = self._chunks.seal(self._prefix, self._index, last, plain)
+            _write_all(self._sink, self._prefix)
+            _write_all(self._sink, sealed)
+        finally:
+            hashing.result()
         self._index += 1
         self._open = not last
 
