@@ -237,11 +237,11 @@ class Landing:
                     f"Upload {upload} has {sealer.size} bytes of {about['size']}.",
                     action=f"Go on at offset {sealer.size}.",
                 )
-            segment = Segment(upload, 1, str(about["name"]), sealer.size, sealer.sha256)
             try:
                 with room(f"Upload {upload}."):
                     sealer.close()
                     os.fsync(receiving.file.fileno())
+                    segment = Segment(upload, 1, str(about["name"]), sealer.size, sealer.sha256)
                     self._keep(self._folder(upload) / "1.part", segment, str(about["media_type"]))
             finally:
                 self._close(upload)
