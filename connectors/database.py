@@ -5,7 +5,7 @@ Each database's own module says the rest in its own tongue.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated, BinaryIO, Generic, Literal, Protocol, TypeVar
@@ -14,6 +14,7 @@ import sqlglot
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from sqlglot import exp
 
+from connectors.abreast import Reader, ahead, joined
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
 from connectors.stages import failed, leads
@@ -23,6 +24,8 @@ from engine.ports import Cursor, Payload, Stage
 CSV = "text/csv"
 # Rows to a payload: what one cursor stands for.
 ROWS = 500_000
+# Rows to a range of a table that several connections read, and ranges to a payload of it.
+RANGE, RANGES = 25_000, 4
 # Tables or collections that are listed to choose from.
 PLACES = 1_000
 
@@ -107,6 +110,15 @@ Overlap = Annotated[
         description="How far before the last value to read again: seconds for times, units for numbers.",
     ),
 ]
+Connections = Annotated[
+    int,
+    Field(
+        json_schema_extra={"further": True, "reading": True},
+        ge=1,
+        le=8,
+        description="Connections that read a whole table side by side, by ranges of its key.",
+    ),
+]
 
 
 class Tables(Server):
@@ -131,6 +143,7 @@ class Tables(Server):
     )
     cursor: Grows = ""
     overlap: Overlap = 300.0
+    connections: Connections = 1
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Tables:
@@ -225,6 +238,17 @@ def payloads(
         yield Payload(f"{config.table or 'query'}{part}.csv", stream, after, CSV)
         while stream.read(1 << 20):
             pass  # what was not wanted still has to pass before the next question
+
+
+def abreast(
+    config: Tables,
+    groups: Iterator[tuple[Sequence[ConditionT] | None, Cursor | None]],
+    opened: Reader[ConditionT],
+    whole: Callable[[], BinaryIO],
+) -> Iterator[Payload]:
+    """Each group of ranges as CSV, read by several connections; or the whole table, where it is small."""
+    with ahead(groups, opened, config.connections) as found:
+        yield from payloads(config, found, lambda group: joined(group) if group else whole())
 
 
 # ── how a check goes ─────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import base64
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -37,6 +38,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from connectors import database, slices
+from connectors.abreast import ahead, grouped, joined
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable
 from connectors.mongo_changes import changes
@@ -71,6 +73,7 @@ class Config(Server):
     )
     cursor: database.Grows = ""
     overlap: database.Overlap = 300.0
+    connections: database.Connections = 1
     changes: bool = Field(
         json_schema_extra={"reading": True},
         default=False,
@@ -112,6 +115,9 @@ def read(
                 for number, (documents, reached) in enumerate(following, 1):
                     name = f"{config.collection}-{number}.ndjson"
                     yield Payload(name, _stream(_batched(documents), config), reached, _NDJSON)
+                return
+            if config.connections > 1 and not config.cursor:
+                yield from _abreast(collection, config, since)
                 return
             for number, (condition, after) in enumerate(_slices(collection, config, since), 1):
                 # The slices of a whole read are one collection, whichever of them a document stands in.
@@ -181,8 +187,29 @@ def _slices(
         yield found or {}, after
 
 
+def _abreast(collection: Collection[Document], config: Config, since: Cursor | None) -> Iterator[Payload]:
+    """Everything by ranges of its ids, read by several connections."""
+
+    def by_id(value: str | None) -> Iterator[tuple[Sequence[Document], str | None]]:
+        return grouped(_by(collection, config, "_id", 0, value, rows=database.RANGE), database.RANGES)
+
+    def take(condition: Document, first: bool) -> BinaryIO:
+        return _lines(collection, config, condition, "_id")
+
+    groups = slices.cut(since, "_id", by_id)
+    with ahead(groups, lambda: nullcontext(take), config.connections) as found:
+        for group, after in found:
+            stream = joined(group) if group else take({}, True)
+            yield Payload(f"{config.collection}.ndjson", stream, after, _NDJSON)
+
+
 def _by(
-    collection: Collection[Document], config: Config, name: str, overlap: float, known: str | None
+    collection: Collection[Document],
+    config: Config,
+    name: str,
+    overlap: float,
+    known: str | None,
+    rows: int = 0,
 ) -> Iterator[tuple[Document, str | None]]:
     """Conditions that together take every document once, each with the value reached.
 
@@ -196,7 +223,7 @@ def _by(
         bound: Document = {"$gte": begin} if begin is not None and _type(begin) == _type(top) else {}
         while True:
             inner: Document = {"$and": [_filter(config), kind, {name: bound} if bound else {}]}
-            end = _first(collection, inner, name, 1, skip=database.ROWS - 1)
+            end = _first(collection, inner, name, 1, skip=(rows or database.ROWS) - 1)
             whole = end is None
             end = _first(collection, inner, name, -1) if whole else end
             if end is None:

@@ -7,6 +7,7 @@ character arrive as they are. With a cursor column only rows at or after the las
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO, TypeAlias, cast
@@ -17,6 +18,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.cursors import SSCursor
 
 from connectors import database, slices
+from connectors.abreast import Take, grouped
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable, Relation
 from connectors.mysql_rows import csv_of
@@ -83,8 +85,15 @@ def read(
     with connected(config, reach, resolver) as connection:
         try:
             relation = _relation(connection, config)
-            found = _slices(connection, config, relation, since)
-            yield from database.payloads(config, found, partial(_rows, connection, config, relation))
+            rows = partial(_rows, connection, config, relation)
+            key = _key(connection, config, relation) if config.connections > 1 else None
+            if key is None:
+                found = _slices(connection, config, relation, since)
+                yield from database.payloads(config, found, rows)
+                return
+            opened = partial(_reading, config, relation, reach, resolver)
+            groups = _ranges(connection, relation, key, since)
+            yield from database.abreast(config, groups, opened, partial(rows, Condition()))
         except pymysql.Error as error:
             raise told(error, config) from None
 
@@ -130,8 +139,24 @@ def _slices(
         yield found or Condition(), after
 
 
+def _ranges(
+    connection: Connection, relation: Read, key: Column, since: Cursor | None
+) -> Iterator[tuple[Sequence[Condition] | None, Cursor | None]]:
+    """What to read by several connections: some ranges of the key at a time, with the cursor after them."""
+
+    def by_key(value: str | None) -> Iterator[tuple[Sequence[Condition], str | None]]:
+        return grouped(_by(connection, relation, key, value, overlap=0, rows=database.RANGE), database.RANGES)
+
+    return slices.cut(since, key.name, by_key)
+
+
 def _by(
-    connection: Connection, relation: Read, column: Column, since: str | None, overlap: float
+    connection: Connection,
+    relation: Read,
+    column: Column,
+    since: str | None,
+    overlap: float,
+    rows: int = 0,
 ) -> Iterator[tuple[Condition, str | None]]:
     """Conditions on a column that together take every row once, each with the value reached."""
     name, source = quoted(column.name), relation.source
@@ -153,7 +178,7 @@ def _by(
 
     def end_of(open_above: Slice) -> str | None:
         wanted = condition(open_above)
-        skip = f"SELECT {name} FROM {source} WHERE {wanted.sql} ORDER BY {name} LIMIT 1 OFFSET {database.ROWS - 1}"
+        skip = f"SELECT {name} FROM {source} WHERE {wanted.sql} ORDER BY {name} LIMIT 1 OFFSET {(rows or database.ROWS) - 1}"
         return one(connection, skip, wanted.values) or one(
             connection, f"SELECT max({name}) FROM {source} WHERE {wanted.sql}", wanted.values
         )
@@ -185,7 +210,7 @@ def _within(
 
 def _key(connection: Connection, config: Config, relation: Read) -> Column | None:
     """The column that is the table's whole primary key, where it has an order that can be followed."""
-    if not config.table:
+    if not config.table or config.cursor:
         return None
     *schema, table = database.parts_of(config.table, "mysql")
     found = every(
@@ -201,13 +226,29 @@ def _key(connection: Connection, config: Config, relation: Read) -> Column | Non
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _rows(connection: Connection, config: Config, relation: Read, condition: Condition) -> BinaryIO:
+@contextmanager
+def _reading(config: Config, relation: Read, reach: Reach, resolver: Resolve) -> Iterator[Take[Condition]]:
+    """A connection, with a snapshot of its own, that reads ranges."""
+    with connected(config, reach, resolver) as connection:
+
+        def take(condition: Condition, first: bool) -> BinaryIO:
+            try:
+                return _rows(connection, config, relation, condition, header=first)
+            except pymysql.Error as error:
+                raise told(error, config) from None
+
+        yield take
+
+
+def _rows(
+    connection: Connection, config: Config, relation: Read, condition: Condition, *, header: bool = True
+) -> BinaryIO:
     chosen = relation.chosen(config)
     cursor = connection.cursor()
     listed = ", ".join(map(_value, chosen))
     cursor.execute(f"SELECT {listed} FROM {relation.source} WHERE {condition.sql}", list(condition.values))
     names, binary = [column.name for column in chosen], [column.binary for column in chosen]
-    return csv_of(cast(SSCursor, cursor), names, binary, config.database)
+    return csv_of(cast(SSCursor, cursor), names if header else (), binary, config.database)
 
 
 def _value(column: Column) -> str:

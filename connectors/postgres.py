@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, TypeAlias
@@ -20,6 +20,7 @@ from psycopg.pq import ExecStatus
 from pydantic import Field
 
 from connectors import database, slices
+from connectors.abreast import Take, grouped
 from connectors.addresses import Resolve, resolve
 from connectors.database import Broke, NotReadable, Relation
 from connectors.pieces import stream_of
@@ -81,8 +82,16 @@ def read(
     with connected(config, reach, resolver) as connection:
         try:
             relation = _relation(connection, config)
-            found = _slices(connection, config, relation, since)
-            yield from database.payloads(config, found, partial(_rows, connection, config, relation))
+            rows = partial(_rows, connection, config, relation)
+            key = _key(connection, config, relation) if config.connections > 1 else None
+            if key is None:
+                found = _slices(connection, config, relation, since)
+                yield from database.payloads(config, found, rows)
+                return
+            seen = _snapshot(connection)
+            opened = partial(_reading, config, relation, reach, resolver, seen)
+            groups = _ranges(connection, relation, key, since)
+            yield from database.abreast(config, groups, opened, partial(rows, _ALL))
         except psycopg.Error as error:
             raise told(error, config) from None
 
@@ -124,8 +133,24 @@ def _slices(
         yield found or _ALL, after
 
 
+def _ranges(
+    connection: Connection, relation: Read, key: Column, since: Cursor | None
+) -> Iterator[tuple[Sequence[Condition] | None, Cursor | None]]:
+    """What to read by several connections: some ranges of the key at a time, with the cursor after them."""
+
+    def by_key(value: str | None) -> Iterator[tuple[Sequence[Condition], str | None]]:
+        return grouped(_by(connection, relation, key, value, overlap=0, rows=database.RANGE), database.RANGES)
+
+    return slices.cut(since, key.name, by_key)
+
+
 def _by(
-    connection: Connection, relation: Read, column: Column, since: str | None, overlap: float
+    connection: Connection,
+    relation: Read,
+    column: Column,
+    since: str | None,
+    overlap: float,
+    rows: int = 0,
 ) -> Iterator[tuple[Condition, str | None]]:
     """Conditions on a column that together take every row once, each with the value reached."""
     name = sql.Identifier(column.name)
@@ -145,7 +170,7 @@ def _by(
     def end_of(open_above: Slice) -> str | None:
         page = sql.SQL(
             "SELECT max(c)::text FROM (SELECT {} AS c FROM {} WHERE {} ORDER BY 1 FETCH FIRST {} ROWS WITH TIES) AS page"
-        ).format(name, relation.source, condition(open_above), sql.Literal(database.ROWS))
+        ).format(name, relation.source, condition(open_above), sql.Literal(rows or database.ROWS))
         row = connection.execute(page).fetchone()
         return None if row is None or row[0] is None else str(row[0])
 
@@ -196,7 +221,7 @@ def _typed(column: Column, value: str) -> sql.Composable:
 
 def _key(connection: Connection, config: Config, relation: Read) -> Column | None:
     """The column that is the table's whole primary key, where it has an order and the table is large."""
-    if not config.table:
+    if not config.table or config.cursor:
         return None
     row = connection.execute(
         "SELECT a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid "
@@ -209,6 +234,32 @@ def _key(connection: Connection, config: Config, relation: Read) -> Column | Non
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _snapshot(connection: Connection) -> str:
+    """What this connection sees of the database, by a name under which others see the same."""
+    [[name]] = connection.execute("SELECT pg_export_snapshot()").fetchall()
+    return str(name)
+
+
+@contextmanager
+def _reading(
+    config: Config, relation: Read, reach: Reach, resolver: Resolve, snapshot: str
+) -> Iterator[Take[Condition]]:
+    """A connection that sees the same and reads ranges."""
+    with connected(config, reach, resolver) as connection:
+
+        def take(condition: Condition, first: bool) -> BinaryIO:
+            try:
+                return _rows(connection, config, relation, condition, header=first)
+            except psycopg.Error as error:
+                raise told(error, config) from None
+
+        try:
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
+        except psycopg.Error as error:
+            raise told(error, config) from None
+        yield take
 
 
 def _select(config: Config, relation: Read, condition: Condition) -> sql.Composable:
@@ -232,10 +283,10 @@ class _Copy:
     """The bytes of a COPY as they come, straight from libpq: it hands over a row at a time, and a turn of the
     driver for each would cost more than the row."""
 
-    def __init__(self, connection: Connection, select: sql.Composable) -> None:
+    def __init__(self, connection: Connection, select: sql.Composable, header: bool) -> None:
         self.where = connection.info.dbname
         self._open = ExitStack()
-        statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER)").format(select)
+        statement = sql.SQL("COPY ({}) TO STDOUT (FORMAT csv, HEADER {})").format(select, sql.Literal(header))
         self._open.enter_context(self._open.enter_context(connection.cursor()).copy(statement))
         self._libpq: Any = connection.pgconn
         self._over = False
@@ -273,8 +324,10 @@ class _Copy:
         self._open.close()
 
 
-def _rows(connection: Connection, config: Config, relation: Read, condition: Condition) -> BinaryIO:
-    return stream_of(_Copy(connection, _select(config, relation, condition)).following)
+def _rows(
+    connection: Connection, config: Config, relation: Read, condition: Condition, *, header: bool = True
+) -> BinaryIO:
+    return stream_of(_Copy(connection, _select(config, relation, condition), header).following)
 
 
 # ── what is read ─────────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -176,6 +177,60 @@ def test_a_large_table_without_a_cursor_column_goes_on_from_every_cursor(
 def test_a_small_table_is_one_payload_without_a_cursor(base: Base) -> None:
     numbered(base, "small", 3)
     assert pages(base.source("small")) == [({"w1", "w2", "w3"}, None)]
+
+
+@pytest.fixture
+def by_ranges(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What makes a source be read by three connections, five rows at a time."""
+    monkeypatch.setattr("connectors.database.RANGE", 5)
+    monkeypatch.setattr("connectors.database.RANGES", 2)
+    return {"connections": 3}
+
+
+def test_several_connections_read_a_large_table_once_and_from_every_cursor(
+    base: Base, by_ranges: dict[str, Any]
+) -> None:
+    numbered(base, "wide", 37)
+    from_, every = base.source("wide", **by_ranges), {f"w{n}" for n in range(1, 38)}
+    found = pages(from_)
+    assert [len(words) for words, _ in found] == [10, 10, 10, 7]
+    assert set().union(*(words for words, _ in found)) == every
+    for number, (_, cursor) in enumerate(found[:-1]):
+        before = set().union(*(words for words, _ in found[: number + 1]))
+        again = pages(from_, cursor)
+        assert before | set().union(*(words for words, _ in again)) == every
+        assert len(again) == len(found) - number - 1
+    assert found[-1][1] is not None
+    assert found[-1][1]["complete"] is True
+    # A cursor is the same whoever reads: one connection goes on, with its last row, where several ended.
+    rest = pages(base.source("wide"), found[1][1])
+    assert set().union(*(words for words, _ in rest)) == {f"w{n}" for n in range(20, 38)}
+
+
+def test_what_several_connections_read_is_what_one_reads(base: Base, by_ranges: dict[str, Any]) -> None:
+    numbered(base, "whole", 23)
+
+    def rows(**more: Any) -> list[bytes]:
+        payloads = payloads_of(base.source("whole", **more), None, HERE)
+        each = [payload.stream.read().splitlines() for payload in payloads]
+        # Every payload is whole in itself, with a header where it has one.
+        assert base.kind == "mongo" or {lines[0] for lines in each} == {b"id,word"}
+        return sorted({line for lines in each for line in lines})
+
+    assert rows(**by_ranges) == rows()
+
+
+def test_a_small_table_is_read_by_one_connection(base: Base, by_ranges: dict[str, Any]) -> None:
+    numbered(base, "little", 4)
+    assert pages(base.source("little", **by_ranges)) == [({"w1", "w2", "w3", "w4"}, None)]
+
+
+def test_a_read_that_nobody_goes_on_with_leaves_no_reader(base: Base, by_ranges: dict[str, Any]) -> None:
+    numbered(base, "left", 60)
+    payloads = payloads_of(base.source("left", **by_ranges), None, HERE)
+    assert next(payloads).stream.read(5)
+    payloads.close()  # type: ignore[attr-defined]
+    assert not [t for t in threading.enumerate() if t.name.startswith(("reader", "ranges"))]
 
 
 # ── as a sink ────────────────────────────────────────────────────────────────────────────────────────

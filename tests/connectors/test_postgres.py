@@ -15,8 +15,8 @@ import psycopg
 import pytest
 import trustme
 
-from connectors import check, payloads_of
-from connectors.database import Broke, NotReadable, Turned
+from connectors import check, payloads_of, postgres
+from connectors.database import Broke, NotReadable, Turned, Unreachable
 from engine.model import Source
 from engine.ports import Cursor
 from tests.servers import postgres as server
@@ -209,6 +209,45 @@ def test_a_connection_that_is_ended_moves_no_cursor(
     ended.start()
     ended.join()
     with pytest.raises(Broke):
+        stream.read()
+
+
+def test_several_connections_see_the_database_as_it_was_when_the_first_looked(
+    base: dict[str, Any], database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.execute(
+        "CREATE TABLE feeds.moved AS SELECT i AS id, 'before' AS word FROM generate_series(1, 40) i;"
+        "ALTER TABLE feeds.moved ADD PRIMARY KEY (id)"
+    )
+    monkeypatch.setattr("connectors.database.RANGE", 5)
+    monkeypatch.setattr("connectors.database.RANGES", 2)
+    seen = postgres._snapshot
+
+    def then_changed(connection: Any) -> str:
+        name = seen(connection)
+        database.execute("UPDATE feeds.moved SET word = 'after', id = id + 100 WHERE id % 2 = 0")
+        return name
+
+    monkeypatch.setattr(postgres, "_snapshot", then_changed)
+    found = rows(source(base, table="feeds.moved", connections=3))
+    assert [(row["id"], row["word"]) for row in found] == [(str(n), "before") for n in range(1, 41)]
+
+
+def test_a_reader_whose_connection_is_ended_moves_no_cursor(
+    base: dict[str, Any], database: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.abreast.WAITING", 1 << 20)
+    database.execute(
+        "CREATE TABLE feeds.broad AS SELECT i AS id, repeat('x', 500) AS t FROM generate_series(1, 150000) i;"
+        "ALTER TABLE feeds.broad ADD PRIMARY KEY (id)"
+    )
+    payloads = payloads_of(source(base, table="feeds.broad", connections=2), None, HERE)
+    stream = next(payloads).stream
+    stream.read(1000)
+    database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'phantom-spire'"
+    )
+    with pytest.raises((Broke, Unreachable)):
         stream.read()
 
 
