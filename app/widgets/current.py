@@ -36,6 +36,14 @@ export default function () {
   }, true);
   // With its tenant, which would else be written into it as a further step of the history: then Back needed two.
   const leave = address => { const to = new URL(address), tenant = new URLSearchParams(location.search).get('tenant'); if (tenant) to.searchParams.set('tenant', tenant); location.assign(to.href); };
+  // Streamlit's own notice speaks of itself and of the internet, neither of which helps whoever reads it.
+  const OURS = [['Connection error', 'No connection'], ['Streamlit server is not responding', 'Phantom Spire does not answer. Drafts are kept on the server, and this page goes on by itself once it answers. If it does not, ask whoever runs it.']];
+  const reword = () => {
+    for (const dialog of document.querySelectorAll('[role="dialog"]')) {
+      const texts = document.createTreeWalker(dialog, NodeFilter.SHOW_TEXT);
+      for (let at; (at = texts.nextNode());) { const ours = OURS.find(([theirs]) => at.nodeValue.startsWith(theirs)); if (ours) at.nodeValue = ours[1]; }
+    }
+  };
   // A look now and then, and not at a change only: this may be mounted after it, and an answer may not come.
   const look = async () => {
     const app = document.querySelector('[data-test-connection-state]');
@@ -43,7 +51,7 @@ export default function () {
       try {
         const answer = await fetch('/api/v1/me', { headers: { accept: 'application/json' } });
         if (answer.status === 401) { location.assign('/sign-in?ended=1&next=' + encodeURIComponent(location.pathname + location.search)); return; }
-      } catch { /* Not reachable: Streamlit says so and tries again. */ }
+      } catch { reword(); }
     }
     setTimeout(look, EVERY);
   };
