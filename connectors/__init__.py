@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from connectors.registry import Connector, Reach, registered
+from connectors.registry import Connector, Reach, Renewing, registered
 from connectors.sample import Sample, samples
 from engine.errors import Stop
 from engine.model import Source
@@ -70,14 +70,15 @@ def payloads_of(
     hosts: Sequence[str] = (),
     folders: Sequence[str] = (),
     bound: tuple[str, ...] | None = None,
+    renewing: Renewing | None = None,
 ) -> Iterator[Payload]:
     """What the source has that is new since the cursor.
 
     `hosts` are private hosts the administrator allows, `folders` the folders that may be read, `bound` the
-    hosts its credentials may be sent to. A payload's stream is good until the next payload is asked for.
+    hosts its credentials may be sent to, `renewing` gives secrets that are spent by their use. A payload's stream is good until the next payload is asked for.
     """
     connector, config = _configured(source)
-    yield from connector.read(config, since, Reach(tuple(hosts), tuple(folders), bound))
+    yield from connector.read(config, since, Reach(tuple(hosts), tuple(folders), bound, renewing))
 
 
 def hosts_of(source: Source) -> tuple[str, ...]:
@@ -99,10 +100,15 @@ def hint_of(source: Source) -> dict[str, object]:
         return {}
 
 
-def answer(source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None) -> Any:
+def answer(
+    source: Source,
+    hosts: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
+    renewing: Renewing | None = None,
+) -> Any:
     """What the source's interface answers first, whatever it is: to find out where its records stand."""
     connector, config = _configured(source)
-    return connector.answer(config, Reach(tuple(hosts), (), bound))
+    return connector.answer(config, Reach(tuple(hosts), (), bound, renewing))
 
 
 def check(
@@ -110,6 +116,7 @@ def check(
     hosts: Sequence[str] = (),
     folders: Sequence[str] = (),
     bound: tuple[str, ...] | None = None,
+    renewing: Renewing | None = None,
 ) -> Iterator[Stage]:
     """Try the source, stage by stage; a configuration that does not hold is the first stage that fails."""
     try:
@@ -117,7 +124,7 @@ def check(
     except NotConfigured as error:
         yield Stage("configuration", False, error.where, error.action)
         return
-    yield from connector.check(config, Reach(tuple(hosts), tuple(folders), bound))
+    yield from connector.check(config, Reach(tuple(hosts), tuple(folders), bound, renewing))
 
 
 def write(
@@ -125,19 +132,25 @@ def write(
     outgoing: Outgoing,
     hosts: Sequence[str] = (),
     bound: tuple[str, ...] | None = None,
+    renewing: Renewing | None = None,
 ) -> Iterator[Delivered]:
     """Deliver records to where the source's configuration leads, part by part as they are acknowledged."""
     connector, config = _configured(source)
-    yield from connector.write(config, outgoing, Reach(tuple(hosts), (), bound))
+    yield from connector.write(config, outgoing, Reach(tuple(hosts), (), bound, renewing))
 
 
-def browse(source: Source, hosts: Sequence[str] = (), bound: tuple[str, ...] | None = None) -> list[Place]:
+def browse(
+    source: Source,
+    hosts: Sequence[str] = (),
+    bound: tuple[str, ...] | None = None,
+    renewing: Renewing | None = None,
+) -> list[Place]:
     """What a server holds that may be read, before it is chosen: the configuration says how to get there."""
     found = CONNECTORS.get(source.connector)
     if found is None or not found.browses:
         raise NotConfigured(f"{source.connector} can't be browsed.", action="Name what to read.")
     try:
-        return found.browse(source.config, Reach(tuple(hosts), (), bound))
+        return found.browse(source.config, Reach(tuple(hosts), (), bound, renewing))
     except ValidationError as error:
         raise _refused(source.name, error) from None
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, SecretStr
@@ -25,15 +26,29 @@ _FOUND: dict[str, Connector] = {}
 
 
 @dataclass(frozen=True)
+class Renewal:
+    """A secret that is spent by its use: its value now, and what keeps the one that follows it."""
+
+    value: str = field(repr=False)
+    keep: Callable[[str], None]
+
+
+# By the setting it stands in. As long as the context lasts, nobody else exchanges this secret.
+Renewing = Callable[[str], AbstractContextManager[Renewal]]
+
+
+@dataclass(frozen=True)
 class Reach:
     """What the administrator lets connectors touch: private hosts by name or network, and folders.
 
-    `bound` are the hosts that the source's credentials may be sent to; None where it uses none.
+    `bound` are the hosts that the source's credentials may be sent to; None where it uses none. `renewing` gives the
+    secret of a setting to whoever exchanges it for the next one.
     """
 
     hosts: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     bound: tuple[str, ...] | None = None
+    renewing: Renewing | None = None
 
     def carries(self, host: str, port: int) -> None:
         """Say that a secret is about to be sent there. NotBound where its credential is not for that host."""

@@ -21,6 +21,7 @@ from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSessi
 
 from connectors.addresses import Resolve, resolve
 from connectors.door import Door
+from connectors.exchange import SETTING, exchanged
 from connectors.registry import Reach
 from connectors.signing import BrokenAnswer, json_of
 from connectors.web import Turned, Unreachable, shown, tls, web_address
@@ -78,7 +79,8 @@ class SigningIn(BaseModel):
         json_schema_extra={"lines": 4}, default=SecretStr(""), description="With jwt: the private key (PEM)."
     )
     refresh_token: SecretStr = Field(
-        default=SecretStr(""), description="With refresh: the token; the app must not rotate it."
+        default=SecretStr(""),
+        description="With refresh: the token. Where the app rotates it, the new one takes its place.",
     )
     client_secret: SecretStr = Field(
         title="Consumer secret", default=SecretStr(""), description="With refresh, where the app demands it."
@@ -161,27 +163,31 @@ class Org:
         door = Door(config.login, self.reach, self._context, self.resolver)
         url = f"{config.login}/services/oauth2/token"
         form = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
-        found = door.fetch(url, form, urlencode(self._grant()).encode())
-        answer = json_of(found) if found.status < 500 else None
-        if not isinstance(answer, dict):
-            raise Unreachable(f"{shown(url)}: status {found.status}.")
-        if found.status >= 400 or not answer.get("access_token"):
-            raise self._refused(str(answer.get("error", "")), str(answer.get("error_description", "")))
-        rotated = str(answer.get("refresh_token") or "")
-        if rotated and rotated != config.refresh_token.get_secret_value():
-            raise SignInRefused(
-                "The connected app gave a new refresh token, and the one given here ends with it.",
-                action="Switch the rotation of refresh tokens off in the app, or sign in by jwt.",
-            )
+
+        def granted(grant: dict[str, str]) -> Mapping[str, Any]:
+            found = door.fetch(url, form, urlencode(grant).encode())
+            answer = json_of(found) if found.status < 500 else None
+            if not isinstance(answer, dict):
+                raise Unreachable(f"{shown(url)}: status {found.status}.")
+            if found.status >= 400 or not answer.get("access_token"):
+                raise self._refused(str(answer.get("error", "")), str(answer.get("error_description", "")))
+            return answer
+
+        if config.sign_in == "refresh":
+            grant = self._grant()
+            token = grant.pop(SETTING)
+            answer = exchanged(self.reach, token, lambda now: granted({**grant, SETTING: now}))
+        else:
+            answer = granted(self._grant())
         # What goes there is the session, and no secret that was bound to a host.
         instance = self._instance(str(answer.get("instance_url") or ""))
         self.door = Door(instance, replace(self.reach, bound=None), self._context, self.resolver)
         session = requests.Session()
         self.door.fit(session)
-        token = str(answer["access_token"])
+        session_id = str(answer["access_token"])
         # Plain dictionaries take a third of the memory of ordered ones.
         self.client = Salesforce(
-            session_id=token,
+            session_id=session_id,
             instance_url=self.door.home,
             session=session,
             version=config.version,

@@ -6,14 +6,15 @@ import base64
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import httpx
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from connectors.exchange import SETTING, exchanged
 from connectors.registry import Reach
-from connectors.web import Fetched, Turned, Web, refuse, shown, tls, web_address
+from connectors.web import Fetched, Turned, Web, port_of, refuse, shown, tls, web_address
 from engine.errors import Retry
 
 PAGE_BYTES = 256 << 20
@@ -31,7 +32,7 @@ class SigningIn(BaseModel):
     headers: dict[str, str] = Field(
         json_schema_extra={"further": True}, default={}, description="Further headers to send; no secrets."
     )
-    auth: Literal["none", "basic", "bearer", "header", "query", "oauth2"] = Field(
+    auth: Literal["none", "basic", "bearer", "header", "query", "oauth2", "refresh"] = Field(
         json_schema_extra={
             "meanings": {
                 "none": "open to everybody",
@@ -40,6 +41,7 @@ class SigningIn(BaseModel):
                 "header": "a key in a header",
                 "query": "a key in a parameter of the address",
                 "oauth2": "client credentials",
+                "refresh": "a refresh token",
             }
         },
         title="Sign in by",
@@ -53,6 +55,11 @@ class SigningIn(BaseModel):
         default="",
         description="Header or parameter that carries the key.",
         pattern=r"^[\w.-]*$",
+    )
+    refresh_token: SecretStr = Field(
+        json_schema_extra={"further": True},
+        default=SecretStr(""),
+        description="With a refresh token: the token. Where the server gives a new one, that takes its place.",
     )
     token_url: str = Field(
         json_schema_extra={"further": True},
@@ -92,8 +99,10 @@ class SigningIn(BaseModel):
     def _signs_in(self) -> SigningIn:
         if self.auth in ("header", "query") and not self.name:
             raise ValueError("name: say which header or parameter carries the key")
-        if self.auth == "oauth2" and not self.token_url:
+        if self.auth in ("oauth2", "refresh") and not self.token_url:
             raise ValueError("token_url: say where tokens are given")
+        if self.auth == "refresh" and not self.refresh_token.get_secret_value():
+            raise ValueError("refresh_token: fill it in")
         return self
 
     @property
@@ -115,7 +124,7 @@ class Asking:
 
     def fetch(self, url: str, content: bytes | None) -> Fetched:
         found = self._fetch(url, content)
-        if found.status == 401 and self.config.auth == "oauth2":
+        if found.status == 401 and self.config.auth in ("oauth2", "refresh"):
             self.token = ""
             found = self._fetch(url, content)
         return found
@@ -136,37 +145,56 @@ class Asking:
             headers["authorization"] = f"Bearer {secret}"
         elif config.auth == "header":
             headers[config.name] = secret
-        elif config.auth == "oauth2":
+        elif config.auth in ("oauth2", "refresh"):
             headers["authorization"] = f"Bearer {self._token()}"
         auth = httpx.BasicAuth(config.username, secret) if config.auth == "basic" else None
         context = tls(config.authority, config.certificate.get_secret_value())
         return Web(self.home, self.reach, headers, auth, context)
 
     def _token(self) -> str:
-        """A token by client credentials (RFC 6749 §4.4), kept until shortly before it ends."""
+        """A token by client credentials or a refresh token (RFC 6749 §4.4, §6), kept until shortly before it ends."""
         if self.token and time.monotonic() < self.ends:
             return self.token
         config = self.config
-        given = {"grant_type": "client_credentials", **({"scope": config.scope} if config.scope else {})}
-        pair = f"{config.username}:{config.secret.get_secret_value()}".encode()
-        headers = {"authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        web = Web(
-            config.token_url,
-            self.reach,
-            headers,
-            context=tls(config.authority, config.certificate.get_secret_value()),
-        )
+        if config.auth == "refresh":
+            answer = exchanged(
+                self.reach, config.refresh_token.get_secret_value(),
+                lambda now: self._granted({"grant_type": "refresh_token", SETTING: now}),
+            )  # fmt: skip
+        else:
+            answer = self._granted({"grant_type": "client_credentials"})
+        self.token = str(answer["access_token"])
+        self.ends = time.monotonic() + float(answer.get("expires_in") or 300) - 30
+        return self.token
+
+    def _granted(self, given: dict[str, str]) -> dict[str, Any]:
+        """What the server gives for a grant. A client without a secret says in the form who it is."""
+        config, secret = self.config, self.config.secret.get_secret_value()
+        if config.scope:
+            given = {**given, "scope": config.scope}
+        headers = {}
+        if secret or config.auth == "oauth2":
+            pair = f"{config.username}:{secret}".encode()
+            headers["authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        elif config.username:
+            given = {**given, "client_id": config.username}
+        context = tls(config.authority, config.certificate.get_secret_value())
+        web = Web(config.token_url, self.reach, headers, context=context)
+        # A grant is a secret in the form: it goes where it may go, with or without a header that says who asks.
+        self.reach.carries(urlsplit(config.token_url).hostname or "", port_of(config.token_url))
         form = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
         found = web.fetch(config.token_url, form, urlencode(given).encode(), most=1 << 20)
         refuse(found.status, config.token_url)
         answer = json_of(found)
         if not isinstance(answer, dict) or not answer.get("access_token"):
-            raise Turned(
-                f"{shown(config.token_url)}: no token in the answer.", action="Check client id and secret."
-            )
-        self.token = str(answer["access_token"])
-        self.ends = time.monotonic() + float(answer.get("expires_in") or 300) - 30
-        return self.token
+            raise Turned(f"{shown(config.token_url)}: no token in the answer.", action=_CHECK[config.auth])
+        return answer
+
+
+_CHECK = {
+    "oauth2": "Check client id and secret.",
+    "refresh": "Check the refresh token, client id and secret.",
+}
 
 
 def json_of(found: Fetched) -> Any:

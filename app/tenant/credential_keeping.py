@@ -141,7 +141,9 @@ def take_in(
     former = references(before.connector, before.config) if before else {}
     now, taken, writes = desk.now(), set(there), list[Callable[[DuckDBPyConnection], None]]()
     config = dict(read.config)
-    for name, value in given.items():
+    for name, typed_value in given.items():
+        # One that is spent by its use may have been tried, and followed by another, since it was typed.
+        value = desk.followers.newest(typed_value)
         own = there.get(former.get(name, ""))
         alone = own is not None and [use.read.id for use in used.get(own.id, [])] == [read.id]
         if own is not None and own.place == "stored" and alone and list(former.values()).count(own.id) == 1:
@@ -273,7 +275,8 @@ def rotate(
     with desk.store.transaction() as cursor:
         if credentials.get(cursor, id).revision != before.revision:
             raise ChangedMeanwhile(f"credential {id}.", action="Look at it again, then rotate it.")
-        now = credentials.rotate(cursor, desk.keys, wanted, value, by=who.user, at=desk.now())
+        newest = desk.followers.newest(value)
+        now = credentials.rotate(cursor, desk.keys, wanted, newest, by=who.user, at=desk.now())
         told = _told(now) | ({} if fits else {"forced": True})
         _note(desk, who, "rotated", now, cursor, before=_told(before), after=told)
     post_notice(desk)

@@ -7,17 +7,19 @@ only into a configuration all of whose hosts it is bound to, and what comes back
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
 from app.tenant import journal
+from app.tenant import renewing as renewal
 from app.tenant.caller import Caller
 from app.tenant.credential_places import value_of
 from app.tenant.desk import Desk
 from connectors import CONNECTORS, NotConfigured, check, hosts_of, payloads_of
 from connectors.credential_hosts import NotBound, demand
+from connectors.registry import Renewal, Renewing
 from engine.errors import SpireError
 from engine.model import Source
 from engine.ports import Cursor, Payload, Stage
@@ -32,11 +34,15 @@ LEAST_CLEARED = 4
 
 @dataclass(frozen=True)
 class Ready:
-    """A source as its connector gets it, the hosts its credentials may go to, and the secrets it holds."""
+    """A source as its connector gets it, the hosts its credentials may go to, and the secrets it holds.
+
+    `renewing` gives those that are spent by their use; what follows them joins `secrets`.
+    """
 
     source: Source = field(repr=False)
     bound: tuple[str, ...] | None
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: list[str] = field(default_factory=list, repr=False)
+    renewing: Renewing | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ def arriving(desk: Desk, read: Source, since: Cursor | None, *, by: str) -> Iter
     """What a source has that is new since the cursor, within what the installation may reach."""
     with given(desk, read, by) as ready:
         yield from payloads_of(
-            ready.source, since, desk.settings.url_allow, desk.settings.folders, ready.bound
+            ready.source, since, desk.settings.url_allow, desk.settings.folders, ready.bound, ready.renewing
         )
 
 
@@ -90,7 +96,9 @@ def tried(desk: Desk, read: Source, *, by: str, instead: Instead | None = None) 
                     detail=cleared(stage.detail, ready.secrets),
                     action=cleared(stage.action, ready.secrets),
                 )
-                for stage in check(ready.source, desk.settings.url_allow, desk.settings.folders, ready.bound)
+                for stage in check(
+                    ready.source, desk.settings.url_allow, desk.settings.folders, ready.bound, ready.renewing
+                )
             ]
             failed = next((stage for stage in stages if not stage.ok), None)
             if failed is not None:
@@ -118,9 +126,7 @@ def given(desk: Desk, read: Source, by: str, instead: Instead | None = None) -> 
     filled = read.model_copy(
         update={"config": {**read.config, **{name: value for name, (_, value) in values.items()}}}
     )
-    secrets = tuple(
-        sorted({*plain.values(), *(value for _, value in values.values())}, key=len, reverse=True)
-    )
+    secrets = sorted({*plain.values(), *(value for _, value in values.values())}, key=len, reverse=True)
     bound = None
     if secrets:
         places = _places(filled, secrets)
@@ -131,8 +137,15 @@ def given(desk: Desk, read: Source, by: str, instead: Instead | None = None) -> 
             _demand_all(desk, credential, places, read, by)
         _note_use(desk, used.values(), plain, places, read, by)
         bound = places
+
+    def renewing(setting: str) -> AbstractContextManager[Renewal]:
+        id = references(read.connector, read.config).get(setting, "")
+        if id and id not in chosen:
+            return renewal.stored(desk, id, by, secrets)
+        return renewal.tried(desk, str(filled.config.get(setting, "")), secrets)
+
     try:
-        yield Ready(filled, bound, secrets)
+        yield Ready(filled, bound, secrets, renewing)
     except SpireError as error:
         _clear(error, secrets)
         if secrets:

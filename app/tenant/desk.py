@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.settings import Settings
+from app.tenant.followers import Followers
 from app.tenant.remembered import Remembered
 from engine.model import Pipeline, Source, TargetModel
 from engine.ports import Segment
@@ -40,7 +41,7 @@ class Desk:
     """One open tenant: its store, landing zone and keys. `working` marks the time a run takes, `pausing`
     that it will be taken up again. `present` knows who has which draft open, and since when nothing was heard.
     `rehearsals` are its last dry runs, by number; `answers` what was worked out and still holds. `environment`
-    are the values of variables that are its credentials.
+    are the values of variables that are its credentials, `followers` the secrets that followed those being tried.
 
     `delivering` are the deliveries under way, begun one at a time under `starting`.
 
@@ -61,6 +62,7 @@ class Desk:
     present: dict[str, dict[str, datetime]] = field(default_factory=dict)
     answers: Remembered = field(default_factory=Remembered)
     environment: dict[str, str] = field(default_factory=dict, repr=False)
+    followers: Followers = field(default_factory=Followers, repr=False)
     delivering: dict[int, Live] = field(default_factory=dict)
     starting: threading.Lock = field(default_factory=threading.Lock)
 

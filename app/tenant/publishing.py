@@ -204,7 +204,7 @@ def deliver(desk: Desk, id: str, number: int, progress: Progress) -> None:
     def through(outgoing: Outgoing, refused: list[Refused], records: int) -> tuple[int, int]:
         """How many records the other side has acknowledged, all others being refused, and how many of them say less."""
         sent = less = 0
-        for part in write(ready.source, outgoing, desk.settings.url_allow, ready.bound):
+        for part in write(ready.source, outgoing, desk.settings.url_allow, ready.bound, ready.renewing):
             sent, less = sent + part.sent, less + part.less
             refused += part.refused
             if progress.cancelled.is_set():

@@ -77,6 +77,7 @@ class Salesforce(Loopback):
     daily: int = 15_000
     used: int = 0
     rotates: bool = False
+    refresh: str = REFRESH
     announce: int = 0
     trouble: Trouble = lambda method, path: None
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -137,8 +138,10 @@ class Salesforce(Loopback):
         elif form.get("grant_type") == "refresh_token":
             if (form.get("client_id"), form.get("client_secret")) != (APP, SECRET):
                 return 400, {}, {"error": "invalid_client", "error_description": "invalid client credentials"}
-            if form.get("refresh_token") != REFRESH:
+            if form.get("refresh_token") != self.refresh:
                 return _grant("expired access/refresh token")
+            if self.rotates:
+                self.refresh = f"{REFRESH}-{secrets.token_hex(8)}"
         else:
             return (
                 400,
@@ -147,7 +150,7 @@ class Salesforce(Loopback):
             )
         token = f"00D!{secrets.token_urlsafe(20)}"
         self.sessions.add(token)
-        rotated = {"refresh_token": "another-one"} if self.rotates else {}
+        rotated = {"refresh_token": self.refresh} if self.rotates else {}
         answer = {"access_token": token, "instance_url": here, "token_type": "Bearer", "scope": "api"}
         return 200, {}, {**answer, "id": f"{here}/id/00D/005", **rotated}
 

@@ -35,7 +35,7 @@ def browse_connection(name: str, body: ConnectionCheck, desk: Here, who: Who) ->
         config.pop("query", None)
     try:
         with given(desk, Source(id=name, name=name, connector=name, config=config), who.user) as ready:
-            places = browse(ready.source, desk.settings.url_allow, ready.bound)
+            places = browse(ready.source, desk.settings.url_allow, ready.bound, ready.renewing)
     except SpireError:
         journal.note(desk, who, ActionKind.RUN, "source.browsed", name, outcome="failed")
         raise

@@ -68,7 +68,7 @@ def look(name: str, body: ConnectionCheck, desk: Here, who: Who) -> AnswerView:
         raise NoAnswer(f"{name}.", action="Try the connection instead.")
     try:
         with given(desk, Source(id=name, name=name, connector=name, config=body.config), who.user) as ready:
-            found = answer(ready.source, desk.settings.url_allow, ready.bound)
+            found = answer(ready.source, desk.settings.url_allow, ready.bound, ready.renewing)
     except SpireError:
         journal.note(desk, who, ActionKind.RUN, "source.asked", name, outcome="failed")
         raise

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from connectors import check, payloads_of
+from connectors.exchange import Unkept
+from connectors.registry import Renewal
 from connectors.salesforce_org import SignInRefused
 from connectors.web import Turned
 from engine.errors import SpireError
@@ -25,14 +29,27 @@ def test_a_check_goes_from_the_name_to_the_first_record_and_shows_the_limits(org
     assert stages[3].detail == "14,998 of 15,000 requests, 9,998 of 10,000 bulk jobs left today"
 
 
-def test_a_refresh_token_signs_in_too_and_one_that_rotates_is_refused_at_once(org: Salesforce) -> None:
+def test_a_refresh_token_signs_in_too_and_one_that_rotates_only_where_the_next_can_be_kept(
+    org: Salesforce,
+) -> None:
     given = {"login": org.url, "authority": org.authority, "client_id": salesforce.APP, "object": "Contact"}
     signing = {"sign_in": "refresh", "refresh_token": salesforce.REFRESH, "client_secret": salesforce.SECRET}
     found = Source(id="s", name="s", connector="salesforce", config={**given, **signing})
     assert len(ids(taken(found))) == RECORDS
     org.rotates = True
-    with pytest.raises(SignInRefused, match="new refresh token"):
+    with pytest.raises(Unkept, match="new refresh token"):
         taken(found)
+    kept = [org.refresh]
+
+    @contextmanager
+    def renewing(setting: str) -> Iterator[Renewal]:
+        assert setting == "refresh_token"
+        yield Renewal(kept[-1], kept.append)
+
+    # The exchange that could not be kept has spent what it was given.
+    for _ in range(2):
+        assert [page.stream.read() for page in payloads_of(found, None, HERE, renewing=renewing)]
+    assert (len(kept), kept[-1]) == (3, org.refresh)
 
 
 @pytest.mark.parametrize(
