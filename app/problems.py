@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -61,6 +62,39 @@ def problem_from(
         "where": where,
     }
     return JSONResponse(body | more, status, headers, media_type="application/problem+json")
+
+
+# What pydantic finds wrong, as a person would say it of a field.
+_SAID = {
+    "missing": "it is missing",
+    "string_pattern_mismatch": "it holds, or begins with, characters that can't stand there",
+    "string_too_long": "it has more than {max_length:,} characters",
+    "too_short": "it has fewer than {min_length:,}",
+    "too_long": "it has more than {max_length:,}",
+    "greater_than_equal": "it is at least {ge:,}",
+    "greater_than": "it is more than {gt:,}",
+    "less_than_equal": "it is at most {le:,}",
+    "less_than": "it is less than {lt:,}",
+    "extra_forbidden": "nothing of this name is taken",
+    "literal_error": "it is one of {expected}",
+}
+
+
+def unfit(errors: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The fields of a request that do not fit, and what is wrong with each; never the value, which may be a secret."""
+    return [
+        (".".join(str(p) for p in e["loc"] if p not in ("body", "query", "path")), _said(e)) for e in errors
+    ]
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    kind, limits = str(error["type"]), error.get("ctx") or {}
+    if kind == "string_too_short":
+        least = limits["min_length"]
+        return "it is empty" if least == 1 else f"it has fewer than {least:,} characters"
+    if kind in _SAID:
+        return _SAID[kind].format(**limits)
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def problem_of(error: SpireError) -> JSONResponse:

@@ -19,6 +19,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 SHORTEST = 10
+# APScheduler's name of a field of a crontab line, ours, and its least and greatest number.
+FIELDS = (
+    ("minute", "minute", 0, 59),
+    ("hour", "hour", 0, 23),
+    ("day", "day", 1, 31),
+    ("month", "month", 1, 12),
+)
 
 
 class Spec(BaseModel):
@@ -102,10 +109,23 @@ def cron_trigger(expression: str, zone: tzinfo) -> Trigger:
     if len(parts) != 5:
         raise ValueError("cron has five fields: minute, hour, day of month, month, day of week")
     minute, hour, day, month, week = parts
+    for (name, title, low, high), part in zip(FIELDS, parts, strict=False):
+        try:
+            CronTrigger(**{name: part}, timezone=zone)
+        except ValueError:
+            raise ValueError(
+                f"the {title} “{part}” can't be read; numbers from {low} to {high} can, lists, spans such as "
+                f"{low}-{high}, steps such as */2, and * for each"
+            ) from None
     rest = {"minute": minute, "hour": hour, "month": month, "timezone": zone}
     if week == "*":
         return CronTrigger(day=day, **rest)
-    names = _days(week)
+    try:
+        names = _days(week)
+    except ValueError:
+        raise ValueError(
+            f"the weekday “{week}” can't be read; 0 to 7 and mon to sun can, 0 and 7 are Sunday"
+        ) from None
     if day == "*":
         return CronTrigger(day_of_week=names, **rest)
     return OrTrigger([CronTrigger(day=day, **rest), CronTrigger(day_of_week=names, **rest)])

@@ -260,7 +260,8 @@ def detail(client: Client, id: str) -> None:
             # On its own, so that what is being typed beside it is left alone.
             st.fragment(history, run_every=5)(id)
     with actions:
-        buttons(schedule, body, fresh)
+        doubt = "" if times or when["trigger"] == "arrival" else "Say first when it is due."
+        buttons(schedule, body, fresh, doubt if when["spec"].get("folder", "-") else "Name the folder first.")
 
 
 def _capital(text: str) -> str:
@@ -273,7 +274,7 @@ def chip(schedule: Schedule) -> list[tuple[str, str]]:
     return [(found["text"], tone)]
 
 
-def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool) -> None:
+def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool, doubt: str) -> None:
     off = access.why_not(Permission.BUILD)
     if not fresh:
         with st.popover("Delete", disabled=off is not None, help=off):
@@ -295,7 +296,8 @@ def buttons(schedule: Schedule, body: dict[str, Any], fresh: bool) -> None:
             done("POST", f"/{schedule['id']}/fire")
             frame.tell("Asked for a run, out of turn.")
             st.rerun()
-    if st.button("Save", type="primary", disabled=off is not None, help=off):
+    unsaved = off or doubt or None
+    if st.button("Save", type="primary", disabled=unsaved is not None, help=unsaved):
         saved = done("POST", "", body) if fresh else done("PUT", f"/{schedule['id']}", body)
         frame.tell("Saved.")
         frame.go("schedules", schedule=saved["id"])

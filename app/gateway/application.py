@@ -32,7 +32,7 @@ from app.gateway.guard import Guard
 from app.gateway.services import Services
 from app.gateway.telemetry import Telemetry
 from app.gateway.witness import Witness
-from app.problems import problem_from, problem_of
+from app.problems import problem_from, problem_of, unfit
 from app.scheduler import Scheduler
 from app.settings import Settings
 from app.supervisor import Supervisor
@@ -104,10 +104,7 @@ def control_app(services: Services) -> FastAPI:
 
     @api.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        told = str(first["msg"]).removeprefix("Value error, ")
-        # Only place and message: the value may be a password.
+        where, told = unfit(error.errors())[0]
         return problem_from(422, "What was sent does not fit.", detail=told, where=where)
 
     @api.exception_handler(HTTPException)

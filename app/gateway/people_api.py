@@ -196,7 +196,7 @@ def router(services: Services) -> APIRouter:
                 control.database, control.keys, who.user, asked.old.get_secret_value(), address, control.now()
             )
         except sessions.SignInRefused:
-            raise Problem(400, "The old password is not right.", where="old") from None
+            raise Problem(400, "The old password is not right.") from None
         with services.change(who, "change-password", kind=SECURITY, object=who.user) as (session, note):
             note["ended"] = people.set_password(session, who.id, asked.new.get_secret_value(), control.now())
         return Ended(ended=len(note["ended"]))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.auth import Principal
 from app.gateway.services import Services, principal
-from app.problems import Problem
+from app.problems import Problem, unfit
 from app.standing import per_due_time, standing
 from app.triggers import KINDS, next_time, next_times, opened
 from storage.audit import ActionKind
@@ -48,8 +48,12 @@ class Timing(BaseModel):
         try:
             spec = KINDS[self.trigger].model_validate(self.spec)
         except ValidationError as error:
-            told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ValueError(f"spec of a {self.trigger} trigger: {told}") from None
+            # Our own errors say what they are about.
+            told = "; ".join(
+                said if one["type"] == "value_error" else f"{name}: {said}"
+                for one, (name, said) in zip(error.errors(), unfit(error.errors()), strict=True)
+            )
+            raise ValueError(f"{told[:1].upper()}{told[1:]}.") from None
         object.__setattr__(self, "spec", spec.model_dump(mode="json"))
         return self
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.grant import Grant
-from app.problems import problem_from, problem_of
+from app.problems import problem_from, problem_of, unfit
 from app.tenant import journal, loading, publishing
 from app.tenant.desk import Desk
 from app.tenant.lately import Lately
@@ -164,15 +164,12 @@ def _on_ours(request: Request, error: Exception) -> Response:
 
 def _on_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError | ValidationError)  # noqa: S101
-    told = [
-        f"{'.'.join(str(p) for p in e['loc'])}: {e['msg'].removeprefix('Value error, ')}"
-        for e in error.errors()
-    ]
+    (where, first), *rest = unfit(error.errors())
     return problem_from(
         422,
         "This request is not complete, or not in the form it should have.",
-        detail="; ".join(told[:5]),
-        where=told[0].split(":", 1)[0] if told else "",
+        detail="; ".join([first, *(f"{name}: {told}" for name, told in rest[:4])]),
+        where=where,
         action="Correct it and send it again.",
     )
 

@@ -214,7 +214,7 @@ def _span(seconds: int) -> str:
         if seconds % size == 0:
             number = seconds // size
             return name if number == 1 else f"{number} {name}s"
-    return f"{seconds} seconds"
+    return "second" if seconds == 1 else f"{seconds} seconds"
 
 
 def _and(words: list[str]) -> str:

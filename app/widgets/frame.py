@@ -76,7 +76,9 @@ def notice(problem: SpireError) -> None:
     """What happened, where, and what to do."""
     detail = getattr(problem, "detail", "")
     parts = [f"<b>{escape(problem.title)}</b>"]
-    parts += [escape(text) for text in (problem.where, detail) if text]
+    named = problem.where and detail and problem.where[-1] not in ".:;"
+    where = f"{problem.where}:" if named else problem.where
+    parts += [escape(text) for text in (where, detail) if text]
     after = f"<br>{escape(problem.action)}" if problem.action else ""
     st.html(f'<div class="sp-notice" role="alert">{" ".join(parts)}{after}</div>')
 

@@ -77,8 +77,8 @@ def set_times(spec: dict[str, Any]) -> str:
     )
     if repeat == "own":
         line = two.text_input(
-            "Minute, hour, day, month, weekday", value=kept.line or line_of(kept), key="s-cron",
-            help="As in crontab(5): 0 6 * * 1-5 is every weekday at 06:00.",
+            "Cron expression", value=kept.line or line_of(kept), key="s-cron",
+            help="Minute, hour, day, month and weekday, as in crontab(5): 0 6 * * 1-5 is every weekday at 06:00.",
         )  # fmt: skip
         three.html(
             f'<div class="m" style="min-height: 32px">{escape(in_words("cron", {"cron": line}))}</div>'

@@ -32,6 +32,23 @@ def test_only_folders_the_administrator_opened_are_watched(house: House) -> None
             assert "SPIRE_FOLDERS" in asked.text
 
 
+def test_what_does_not_fit_is_told_as_a_person_would_say_it(house: House) -> None:
+    def told(trigger: str, spec: dict[str, object]) -> str:
+        body = {"trigger": trigger, "spec": spec, "time_zone": "UTC"}
+        with house.served.client(key=house.keys["engineer"]) as http:
+            answer = http.post("/api/v1/schedules/next?tenant=default", json=body)
+        assert (answer.status_code, answer.json()["where"]) == (422, "")
+        return str(answer.json()["detail"])
+
+    assert told("cron", {"cron": "0 99 * * *"}).startswith(
+        "The hour “99” can't be read; numbers from 0 to 23 can"
+    )
+    assert told("cron", {"cron": "0 6 * * x"}).startswith("The weekday “x” can't be read")
+    assert told("cron", {"cron": "soon"}).startswith("Cron has five fields: minute, hour")
+    assert told("interval", {"seconds": 1}) == "Seconds: it is at least 10."
+    assert told("arrival", {"folder": "feeds"}) == "Give the folder's whole path."
+
+
 def test_who_had_it_run_out_of_turn_is_written_down(house: House) -> None:
     with house.served.client(key=house.keys["engineer"]) as http:
         made = http.post("/api/v1/schedules?tenant=default", json=DAILY).json()

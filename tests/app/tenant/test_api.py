@@ -82,7 +82,11 @@ def test_a_request_that_does_not_fit_names_the_field(client: Client) -> None:
     with pytest.raises(MustAct) as refused:
         client.request("POST", "/pipelines", json={"name": "x", "source": "Not A Slug", "mappings": []})
     assert refused.value.status == 422
-    assert "source" in refused.value.detail
+    assert refused.value.where == "source"
+    assert (
+        refused.value.detail
+        == "it holds, or begins with, characters that can't stand there; mappings: it has fewer than 1"
+    )
 
 
 def test_a_target_model_of_ones_own_takes_records_and_keeps_its_types(client: Client) -> None:
