@@ -322,7 +322,8 @@ def take_back(store: Store, run: int, now: datetime) -> int:
 def undo(store: Store, run: int, now: datetime) -> int:
     """Remove what a run wrote and bring back what it replaced; the cursor goes back too. Returns versions removed.
 
-    Rejects of the run are closed; rejects it replayed or repeated are open again. All of it or none.
+    Rejects of the run are closed; rejects it replayed or repeated are open again. All of it or none. When the run
+    ended stays as it was, so that what it took is still told right.
     """
     with store.transaction() as cursor:
         removed = _take_back(cursor, run)
@@ -334,7 +335,10 @@ def undo(store: Store, run: int, now: datetime) -> int:
             "UPDATE store.spire.rejects SET state = 'open', replay = NULL WHERE replay = ? AND state IN ('replayed', 'repeated')",
             [run],
         )
-        cursor.execute("UPDATE store.spire.runs SET state = 'undone', finished = ? WHERE run = ?", [now, run])
+        cursor.execute(
+            "UPDATE store.spire.runs SET state = 'undone', finished = coalesce(finished, ?) WHERE run = ?",
+            [now, run],
+        )
         return removed
 
 

@@ -61,7 +61,9 @@ def test_undoing_says_beforehand_what_it_will_do(client: Client, feed: Path) -> 
     assert [(w.versions, w.gone, w.restored) for w in first.written] == [(3, 3, 0)]
     assert (first.closes, first.reopens) == (1, 0)
     assert (second.closes, second.reopens, second.moves_cursor) == (0, 1, False)
+    ended = client.run(replay).finished
     assert client.undo_run(replay).removed == second.written[0].versions
+    assert client.run(replay).finished == ended, "what a run took does not change with its undoing"
 
 
 def test_runs_are_found_by_kind_state_and_time(client: Client, feed: Path) -> None:
