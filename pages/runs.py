@@ -17,7 +17,7 @@ from app.widgets.lineage import lineage
 from app.widgets.listing import Column, Row, cell, figure, listing
 from app.widgets.objects import changed_panel
 from app.widgets.review import review
-from app.widgets.running import KINDS, cause_of, onward, outcome, rate, stages, took, watch
+from app.widgets.running import KINDS, cause_of, extent_of, onward, outcome, rate, stages, took, watch
 
 STATES = ("finished", "failed", "running", "cancelled", "undone")
 SINCE = {"1": "Last 24 hours", "7": "Last 7 days", "30": "Last 30 days"}
@@ -149,7 +149,7 @@ def detail(client: Client, number: int) -> None:
         replayed(run)
     wrote = run.ledger.inserted + run.ledger.updated
     of = f"{words.count(run.replayed, 'reject')} replayed" if run.replayed else read_from(run)
-    picture(run.ledger, of=of, taken_back=bool(wrote) and not run.written)
+    picture(run.ledger, extent_of(run), of=of, taken_back=bool(wrote) and not run.written)
     # Two stacks, so that a short panel leaves no hole beside a tall one.
     left, right = st.columns([9, 7], gap="small")
     by_cause = left.container()
@@ -179,10 +179,11 @@ def rehearsal(client: Client, run: Any) -> None:
     )
     if run.state != "running":
         with actions:
-            if st.button("Change the mapping"):
+            fails = run.state == "failed"
+            if st.button("Change the mapping", type="primary" if fails else "secondary"):
                 frame.go("mapping", pipeline=run.pipeline)
             off = access.why_not(Permission.WORK)
-            if st.button("Run", type="primary", disabled=off is not None, help=off):
+            if st.button("Run", type="secondary" if fails else "primary", disabled=off is not None, help=off):
                 frame.go("runs", run=client.start_run(run.pipeline).run)
     review(client, run)
 
@@ -230,7 +231,7 @@ def done(client: Client, run: Any) -> None:
     waiting = (
         sum(cause.rows for cause in client.causes(run=run.run, propose=False)) if run.ledger.rejected else 0
     )
-    stopped = run.state in ("failed", "cancelled") and run.kind == "run"
+    stopped = run.state in ("failed", "cancelled", "undone") and run.kind == "run"
     asks = run.drift is not None and run.drift.state == "open"
     # One thing is next: what the source's change asks for, else a repair, else the run again.
     if run.written and st.button(
@@ -249,8 +250,9 @@ def done(client: Client, run: Any) -> None:
         ):
             started = access.attempt(client.start_run, run.pipeline)
             frame.go("runs", run=started.run if started else run.run)
+    act = "Repair" if access.may(Permission.WORK) else "See"
     if waiting and st.button(
-        f"Repair {words.count(waiting, 'reject')}", type="secondary" if asks else "primary"
+        f"{act} {words.count(waiting, 'reject')}", type="secondary" if asks else "primary"
     ):
         frame.go("quarantine", run=run.run)
 
@@ -300,7 +302,8 @@ def examples(cause: Any) -> str:
     """What stood in the failing field, or the line where there is none."""
     values = [e.fields.get(cause.source_field) for e in cause.examples] if cause.source_field else []
     shown = list(dict.fromkeys(v for v in values if v)) or [e.raw.strip() for e in cause.examples[:1]]
-    return ", ".join(f"“{value[:40]}”" for value in shown[:2])
+    # Each in its own direction: two names of which one is written from right to left would else run into one another.
+    return ", ".join(f"“\u2068{value[:40]}\u2069”" for value in shown[:2])
 
 
 def warnings(warned: list[Any]) -> None:

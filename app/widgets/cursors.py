@@ -27,7 +27,7 @@ def cursor(client: Client, pipeline: str, *, key: str) -> None:
         nowhere = off or (None if found.points else "It stands at the beginning.")
         with row.popover("Rewind", disabled=nowhere is not None, help=nowhere):
             _back(client, found, key)
-        with row.popover("Set it by hand", disabled=off is not None, help=off):
+        with row.popover("Set it by hand", disabled=off is not None, help=off), st.container(width=480):
             _by_hand(client, found, key)
 
 

@@ -26,7 +26,7 @@ def people() -> None:
     """Accounts and their roles in this tenant; for administrators of the installation."""
     off = access.why_not(Permission.INSTALL)
     if off:
-        st.caption(f"Accounts are kept by the installation. {off}")
+        frame.warn(f"Accounts are kept by the installation. {off}")
         return
     found: list[dict[str, Any]] = control("GET", "/users")
     rows = [

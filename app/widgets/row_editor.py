@@ -18,6 +18,7 @@ CSS = """
 label { display: block; } label span { display: block; font-size: 12px; line-height: 18px; color: var(--muted); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 input, textarea { width: 100%; box-sizing: border-box; height: 32px; padding: 0 8px; font: 400 13px/20px var(--st-font); color: var(--text); background: var(--bg); border: 1px solid var(--border-2); border-radius: var(--r-2); }
 textarea { height: 56px; padding: 4px 8px; font: 12px/18px var(--mono); resize: vertical; }
+input:disabled, textarea:disabled { color: var(--muted); background: var(--bg-2); border-color: var(--border); cursor: default; }
 input:focus-visible, textarea:focus-visible, summary:focus-visible { outline: 2px solid var(--accent-text); outline-offset: 1px; }
 .hot input { border-color: var(--bad); } .ok input { border-color: var(--ok); }
 .was { display: block; min-height: 16px; font-size: 12px; line-height: 16px; color: var(--muted); overflow: hidden; text-overflow: ellipsis; white-space: nowrap; } .was.bad { color: var(--bad-text); } .was s { text-decoration-color: var(--bad); }
@@ -93,11 +94,11 @@ def row_editor(
     verdict: Verdict | None,
     *,
     key: str,
-    off: bool,
+    off: str | None,
     typed: Callable[[], None],
     stepped: Callable[[], None],
 ) -> None:
-    """Draw the editor of a reject; `field` is the source field at fault.
+    """Draw the editor of a reject; `field` is the source field at fault, `off` why it can't be edited.
 
     `typed` and `stepped` are called when something was typed, or another row asked for by arrow; what exactly
     stands in the session under the key.
@@ -118,11 +119,11 @@ def row_editor(
             "fields": fields,
             "shown": SHOWN if rest > 0 else len(fields),
             "more": f"{rest:,} more fields" if rest > 1 else "1 more field",
-            "verdict": verdict.told if verdict else "Change a value: it is checked against the mapping as you type.",
+            "verdict": verdict.told if verdict else off or "Change a value: it is checked against the mapping as you type.",
             "tone": verdict.tone if verdict else "muted",
             "failed": verdict.failed if verdict else {},
             "judged": verdict is not None,
-            "off": off,
+            "off": off is not None,
         },
         on_typed_change=typed,
         on_stepped_change=stepped,

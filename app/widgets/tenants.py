@@ -56,19 +56,22 @@ def tenants() -> None:
         st.query_params["id"] = chosen.opened
         st.rerun()
     off = access.why_not(Permission.INSTALL)
+    if off:
+        st.caption(f"To make, rename or destroy one: {off[:1].lower()}{off[1:]}")
+        return
     left, right = st.columns(2, gap="small")
     selected = next((tenant for tenant in found if tenant["id"] == wanted), None)
     with left:
         if selected:
-            _change(selected, off)
-            _destroy(selected, off)
+            _change(selected)
+            _destroy(selected)
         else:
             st.caption("Choose a tenant to rename it, to change its audit level, or to destroy it.")
     with right:
-        _make(off)
+        _make()
 
 
-def _make(off: str | None) -> None:
+def _make() -> None:
     with frame.panel("New tenant", key="new-tenant"), st.form("new-tenant", border=False):
         id = st.text_input(
             "Identifier", placeholder="north-desk", help="Small letters, digits and hyphens; it stays."
@@ -76,14 +79,14 @@ def _make(off: str | None) -> None:
         name = st.text_input("Name", placeholder="North desk")
         level = st.selectbox("Audit level", list(LEVELS), index=1, format_func=lambda v: LEVELS[v])
         kind: Literal["primary", "secondary"] = "secondary" if frame.asked("id") else "primary"
-        if st.form_submit_button("Make the tenant", type=kind, disabled=off is not None, help=off):
+        if st.form_submit_button("Make the tenant", type=kind):
             access.attempt(control, "POST", "/tenants", {"id": id, "name": name, "audit_level": level})
             if not frame.refused():
                 frame.tell(f"{name or id} is there, with a key of its own.")
                 st.rerun()
 
 
-def _change(tenant: dict[str, Any], off: str | None) -> None:
+def _change(tenant: dict[str, Any]) -> None:
     with (
         frame.panel(tenant["name"] or tenant["id"], tenant["id"], key="tenant"),
         st.form(f"tenant-{tenant['id']}", border=False),
@@ -94,7 +97,7 @@ def _change(tenant: dict[str, Any], off: str | None) -> None:
             "Audit level from now on", levels, index=levels.index(tenant["audit_level"]),
             format_func=lambda v: LEVELS[v], help="Its worker starts anew to take this up; runs go on where they were.",
         )  # fmt: skip
-        if st.form_submit_button("Save the tenant", disabled=off is not None, help=off):
+        if st.form_submit_button("Save the tenant"):
             body = {"name": name, "audit_level": level}
             access.attempt(control, "PATCH", f"/tenants/{tenant['id']}", body)
             if not frame.refused():
@@ -103,7 +106,7 @@ def _change(tenant: dict[str, Any], off: str | None) -> None:
                 st.rerun()
 
 
-def _destroy(tenant: dict[str, Any], off: str | None) -> None:
+def _destroy(tenant: dict[str, Any]) -> None:
     with frame.panel("Destroy it", "there is no way back", key="destroy"):
         st.caption(
             "Its key is destroyed: its store and every payload can't be read by anybody again, copies included. "
@@ -111,7 +114,7 @@ def _destroy(tenant: dict[str, Any], off: str | None) -> None:
         )
         with st.form(f"destroy-{tenant['id']}", border=False):
             typed = st.text_input(f"Type {tenant['id']} to confirm")
-            if st.form_submit_button("Destroy the tenant", disabled=off is not None, help=off):
+            if st.form_submit_button("Destroy the tenant"):
                 access.attempt(control, "DELETE", f"/tenants/{tenant['id']}", confirm=typed)
                 if not frame.refused():
                     st.query_params.pop("id", None)
