@@ -120,7 +120,7 @@ def detail(client: Client, id: str) -> None:
     dialect.sums(preview)
     reading(client, source, view.version, preview)
     if preview.fields:
-        contents(client, id, view.version, preview)
+        contents(client, source, view.version, preview)
     else:
         nothing(preview)
     for each in piped:
@@ -204,14 +204,19 @@ def nothing(preview: Any) -> None:
     )
 
 
-def contents(client: Client, id: str, version: int, preview: Any) -> None:
+def contents(client: Client, source: Any, version: int, preview: Any) -> None:
     """What the columns hold, and the rows behind the figure that was chosen."""
+    id = source.id
     whole = bool(st.session_state.get(f"whole-{id}"))
     with st.spinner(f"Counting what {words.count(len(preview.fields), 'field')} hold"):
         found = remembered(("profile", id, version, whole), lambda: client.source_profile(id, whole=whole))
     said = found.extent + (f", {words.count(found.rejected, 'reject')} apart" if found.rejected else "")
+    listed = found.profile.columns
+    if source.shape.mappings:
+        # A format has far more fields than most of its files use; those that hold something come first.
+        listed = sorted(listed, key=lambda column: not column.filled)
     with frame.panel("Fields", said, key="profile", flush=True):
-        picked = columns.fields(found.profile, frame.asked("field"), key=f"fields-{id}")
+        picked = columns.fields(listed, frame.asked("field"), key=f"fields-{id}")
         if not found.whole:
             row = st.container(horizontal=True, key="profile-whole")
             row.button(
@@ -223,7 +228,7 @@ def contents(client: Client, id: str, version: int, preview: Any) -> None:
     if picked and picked not in filters:
         filters = [f for f in filters if f["field"] != picked["field"]] + [picked]
         st.query_params["only"] = json.dumps(filters)
-    rows(client, id, version, preview, filters, whole)
+    rows(client, id, version, preview, [column.name for column in listed], filters, whole)
 
 
 def chosen_filters() -> list[dict[str, str]]:
@@ -236,9 +241,15 @@ def chosen_filters() -> list[dict[str, str]]:
 
 
 def rows(
-    client: Client, id: str, version: int, preview: Any, filters: list[dict[str, str]], whole: bool
+    client: Client,
+    id: str,
+    version: int,
+    preview: Any,
+    fields: list[str],
+    filters: list[dict[str, str]],
+    whole: bool,
 ) -> None:
-    fields, shown, said, none = preview.fields, preview.rows, preview.extent, "No rows."
+    shown, said, none = preview.rows, preview.extent, "No rows."
     if filters:
         wished = ("rows", id, version, whole, json.dumps(filters))
         page = remembered(wished, lambda: client.source_rows(id, filters, limit=PAGE, whole=whole))

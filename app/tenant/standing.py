@@ -199,6 +199,9 @@ def _unmapped(pipelines: list[Pipeline], sources: list[Source], written: dict[st
         ready = bool(each.shape and each.shape.mappings)
         title = f"{each.name} is ready to run" if ready else f"{each.name} is not mapped yet"
         detail = "It describes itself." if ready else "Nothing of it is in the store."
+        if each.shape is not None and not each.shape.fields:
+            told = [note[:1].upper() + note[1:] for note in each.shape.notes] or ["No row was found"]
+            title, detail = f"{each.name} holds nothing to map", f"{'. '.join(told)}."
         yield Need(kind="unmapped", title=title, detail=detail, source=each.id)
 
 

@@ -78,6 +78,8 @@ def _need(need: Any) -> Need:
     action, page = ACTIONS[need.kind]
     if need.kind == "unmapped" and need.title.endswith("ready to run"):
         action, page = "Run", "sources"
+    if need.kind == "unmapped" and need.title.endswith("nothing to map"):
+        action, page = "Open", "sources"
     params = {name: getattr(need, name) for name in ("pipeline", "source", "run") if getattr(need, name)}
     if need.kind == "credential":
         params = {"part": "credentials", "credential": need.credential}

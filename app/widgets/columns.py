@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -109,10 +110,10 @@ _fields = st.components.v2.component("spire_fields", html=HTML, css=CSS, js=JS)
 SHOWN_VALUES, SHOWN_MASKS, SHOWN_OUTLIERS = 8, 6, 5
 
 
-def fields(profile: Any, selected: str, *, key: str) -> dict[str, str] | None:
+def fields(columns: Sequence[Any], selected: str, *, key: str) -> dict[str, str] | None:
     """Draw the fields; gives the figure that was just chosen (field, by, value) so that its rows are shown."""
     data = {
-        "columns": [_column(column, at) for at, column in enumerate(profile.columns)],
+        "columns": [_column(column, at) for at, column in enumerate(columns)],
         "selected": selected,
     }
     picked = _fields(key=key, data=data, on_picked_change=_nothing).picked

@@ -102,7 +102,8 @@ def _source_of(client: Client, receipt: dict[str, Any]) -> Brought:
     try:
         made = client.create_source(payload=receipt["payload"]).source
     except SpireError as problem:
-        why = " ".join(part for part in (problem.title, problem.where, problem.action) if part)
+        where = f"{problem.where}." if problem.where not in ("", name) else ""
+        why = " ".join(part for part in (problem.title, where.replace("..", "."), problem.action) if part)
         return Brought(name, size, problem=why)
     shape = made.shape
     if shape is None:

@@ -97,3 +97,14 @@ def test_what_needs_somebody_is_told_where_a_payload_came_with_fewer_columns(des
         client.start_run(made.id, wait=60)
         assert client.standing().needs
         assert client.causes()
+
+
+def test_a_source_that_holds_nothing_is_told_as_such_and_why(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    client.create_source(payload=client.upload(tmp_path / "empty.csv").payload)
+    [need] = client.standing().needs
+    assert (need.kind, need.title, need.detail) == (
+        "unmapped",
+        "empty.csv holds nothing to map",
+        "The file is empty.",
+    )
