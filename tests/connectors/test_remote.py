@@ -373,6 +373,24 @@ def test_links_that_lead_elsewhere_are_not_followed(web: Web) -> None:
     assert names(source("web_folder", {"url": f"{web.url}/l/", "pattern": "**"})) == ["a.csv"]
 
 
+def test_a_page_is_read_to_its_end_however_it_is_made_and_one_of_too_many_links_is_refused(web: Web) -> None:
+    folder = source("web_folder", {"url": f"{web.url}/l/", "pattern": "**"})
+    last = '<a href="é.csv">x</a>'
+    web.files["/l/%C3%A9.csv"] = b"1"
+    attributes = " ".join(f'a{n}=""' for n in range(20_000))
+    for page in (
+        f"<html>{'<div>' * 5_000}{last}",
+        f"<html><p {attributes}>{last}",
+        f'<html><a href="{"x" * 1_000_000}">y</a>{last}',
+        f"<html>{chr(0)}<a {last}</b></html><a>",
+    ):
+        web.files["/l/"] = page.encode()
+        assert names(folder) == ["é.csv"]
+    web.files["/l/"] = b"<html>" + b"<a href=a.csv>" * (web_folder.MOST_LINKS + 1)
+    with pytest.raises(web_folder.TooMany, match="more than 100,000 links"):
+        taken(folder)
+
+
 def test_unchanged_files_are_asked_for_their_headers_alone(web: Web) -> None:
     shelf = web_shelf(web)
     shelf.put("a.csv", b"1", OLD)
