@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ from app.grant import Grant
 from app.tenant.api import app_on
 from app.tenant.desk import Desk
 from app.tenant.open import open_desk
+from app.worker import inherited
 from benchmarks.generate import generate
 from benchmarks.ingest import HERE, KEY
 from benchmarks.measure import run
@@ -91,7 +93,8 @@ def main() -> None:
                 str(options.records),
                 "--one",
                 str(known),
-            ]
+            ],
+            inherited(os.environ),
         )
         took = measured.answer
         base = base or took["cpu"]
