@@ -25,8 +25,8 @@ from connectors.pieces import stream_of
 _BLOCK = 1 << 18
 _HEADER = struct.Struct("<I")
 _HEAD = _HEADER.size
-# A packet of this size goes on in the next one.
-_FULL = 0xFFFFFF
+# A packet of this size goes on in the next one; a row of more than the other is taken apart by itself.
+_FULL, _LONG = 0xFFFFFF, 1 << 20
 _END, _ERROR = b"\xfe", b"\xff"
 # What leads a value: its length up to 250, nothing at all, or how many bytes of length follow.
 _NULL, _TWO, _THREE = 0xFB, 0xFC, 0xFD
@@ -83,7 +83,7 @@ def _blocks(stream: Any, header: Sequence[str], binary: NDArray[np.bool_]) -> It
 
 
 def _line(row: bytes, binary: NDArray[np.bool_]) -> bytes:
-    """A row of many megabytes: few, and each worth its time."""
+    """A long row: there are few, and each is worth its time and not the memory of looking at all of it at once."""
     packet = MysqlPacket(row, "")
     values = (packet.read_length_coded_string() for _ in binary)
     fields = (
@@ -105,7 +105,7 @@ class _Packets:
         self._begin, self._end = 0, len(ahead)
         self._view[: len(ahead)] = ahead
         self._over = False
-        # Whether the next row is one that goes on from packet to packet.
+        # Whether the next row is a long one.
         self.long = False
 
     def take(self) -> tuple[Bytes, list[int]]:
@@ -116,7 +116,7 @@ class _Packets:
         at, starts = 0, list[int]()
         while not self._over:
             at, ahead = self._whole(at, starts)
-            self.long = ahead == _FULL
+            self.long = ahead > _LONG
             if self._over or self.long or at >= _BLOCK:
                 break
             self._more(at + _HEAD + ahead)
@@ -140,7 +140,7 @@ class _Packets:
         view, begin, there, ahead = self._view, self._begin, self._end - self._begin, 0
         while there - at >= _HEAD:
             ahead = _HEADER.unpack_from(view, begin + at)[0] & _FULL
-            if ahead == _FULL or there - at < _HEAD + ahead:
+            if ahead > _LONG or there - at < _HEAD + ahead:
                 break
             starts.append(at)
             at += _HEAD + ahead

@@ -136,7 +136,7 @@ def test_rows_of_every_length_come_as_the_driver_itself_gives_them(base: Base, r
 
 def test_a_row_too_long_for_one_packet_comes_whole(base: Base, run: Any) -> None:
     query = """SELECT 1 AS id, repeat('a,', 4500000) AS a, repeat('b', 9000000) AS b, NULL AS c
-        UNION ALL SELECT 2, 'x', 'y', 'z'"""
+        UNION ALL SELECT 2, 'x', 'y', 'z' UNION ALL SELECT 3, repeat('",', 1000000), '', 'é' UNION ALL SELECT 4, '', NULL, ''"""
     csv.field_size_limit(1 << 25)
     assert [list(row.values()) for row in rows(source(base, query=query))] == plainly(base, query)
 
