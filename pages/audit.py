@@ -170,6 +170,10 @@ def _counted(value: str, counts: dict[str, int], none: str) -> str:
     return f"{value} · {counts[value]:,}" if value in counts else value or none
 
 
+def none_told() -> str:
+    return "No event matches." if asked_for() else "Nothing is written down here yet."
+
+
 def line(summary: dict[str, Any]) -> None:
     """Events along time; a bar narrows to its stretch."""
     found, step = summary["bars"], STEPS[summary["step"]]
@@ -178,7 +182,7 @@ def line(summary: dict[str, Any]) -> None:
     each = "by the hour" if summary["step"] == "hour" else "by the day, in UTC"
     with frame.panel("Time line", f"{told} {each}", key="line", flush=True):
         if not found:
-            st.html('<div class="m" style="padding: 12px">No event matches.</div>')
+            st.html(f'<div class="m" style="padding: 12px">{none_told()}</div>')
             return
         starts = {bar["start"]: _start(bar["start"]) for bar in found}
         drawn = [
@@ -251,7 +255,7 @@ def events(log: Log, asked: Filters, total: int) -> None:
             rows,
             key="event-list",
             selected=opened,
-            none="No event matches.",
+            none=none_told(),
             widest=150 if opened else 220,
         )
         if before or more:

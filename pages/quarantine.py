@@ -222,10 +222,23 @@ def judged(client: Client, cause: Any, reject: Any, changes: dict[str, Any]) -> 
     return row, Verdict(told, tone, failed)
 
 
+def nothing(pipelines: bool) -> None:
+    """What comes here, and what to do where nothing can have come yet."""
+    with frame.panel("Nothing waits", key="nothing"):
+        st.caption(
+            "A row that breaks a rule comes here with its original bytes, its line and the reason, and is repaired and "
+            "replayed from here. The others are taken without it."
+        )
+        if not pipelines and st.button("Add a source", type="primary"):
+            frame.go("sources")
+
+
 def dismissed(client: Client) -> None:
     """What was given up, why and by whom, and the way back."""
+    found = client.rejects(state="dismissed", limit=TRIED, **repairs.scope())
+    if not found.rejects:
+        return
     with st.expander("Dismissed rows"):
-        found = client.rejects(state="dismissed", limit=TRIED, **repairs.scope())
         rows = [
             Row(
                 str(r.id),
@@ -276,9 +289,10 @@ def page() -> None:
         with actions:
             if given and st.button("Show all"):
                 frame.go("quarantine")
-            if st.button("See the records", type="primary"):
+            if names and st.button("See the records", type="primary"):
                 frame.go("explorer")
         repairs.repaired(client)
+        nothing(bool(names))
         dismissed(client)
         return
     sub = f"{escape(whose)}: {words.count(total, 'reject')} in {words.count(len(found), 'cause')}. Every row keeps its original bytes."

@@ -11,7 +11,7 @@ import streamlit as st
 from app.client import Client
 from app.roles import Permission
 from app.widgets import access, drift, frame, repairs, words
-from app.widgets.causes import plain_causes, proposed_causes
+from app.widgets.caught import causes
 from app.widgets.ledger import figures, picture
 from app.widgets.lineage import lineage
 from app.widgets.listing import Column, Row, cell, figure, listing
@@ -27,7 +27,7 @@ SHOWN = 25
 def overview(client: Client) -> None:
     pipelines = {p.pipeline.id: p.pipeline.name for p in client.pipelines()}
     frame.head("Runs", "Every run ends with books that balance, or it fails.")
-    filters(pipelines)
+    place = st.container()
     before, days = frame.asked("before"), frame.asked("since")
     since = datetime.now(UTC) - timedelta(days=int(days)) if days in SINCE else None
     asked = {name: frame.asked(name) or None for name in ("pipeline", "state", "kind")}
@@ -41,12 +41,27 @@ def overview(client: Client) -> None:
         Column("Ledger"), Column("Rejects", right=True), Column("Result"),
     ]  # fmt: skip
     narrowed = any(asked.values()) or since is not None
-    none = "No run is like that." if narrowed else "No run yet. Map a source and run it."
+    if not rows and not narrowed and not before:
+        first(bool(pipelines))
+        return
+    with place:
+        filters(pipelines)
+    none = "No run is like that. Choose less above."
     with frame.panel(key="runs", flush=True):
         chosen = listing("Runs", heads, rows, key="run-list", none=none, widest=280)
     if chosen.opened:
         frame.go("runs", run=chosen.opened)
     paging(found, before)
+
+
+def first(pipelines: bool) -> None:
+    """What leads to the first run."""
+    with frame.panel("No run yet", key="first-run"):
+        st.caption("A run reads a source through its mapping and tells what became of every row.")
+        if pipelines and st.button("Run a pipeline", type="primary"):
+            frame.go("mapping")
+        if not pipelines and st.button("Add a source", type="primary"):
+            frame.go("sources")
 
 
 def filters(pipelines: dict[str, str]) -> None:
@@ -89,7 +104,7 @@ def line(run: Any, name: str) -> Row:
             cell(f"{KINDS.get(run.kind, run.kind)} {run.run}"),
             cell(name, hint=name, sub=f"version {run.version}"),
             cell(
-                words.ago(run.started), hint=words.exact(run.started), sub=f"by {run.started_by or 'the schedule'}"
+                words.ago(run.started), hint=words.exact(run.started), sub=f"by {words.doer(run.started_by)}"
             ),
             cell(words.seconds(spent) if spent else "", sub=per_second),
             figure(run.ledger.read),
@@ -124,7 +139,7 @@ def detail(client: Client, number: int) -> None:
     if run.ledger.rejected and run.state == "finished":
         chips.append((f"{run.ledger.rejected:,} rejected", "bad"))
     spent = took(run)
-    parts = [f"Started {words.when(run.started)} by {escape(run.started_by or 'the schedule')}"]
+    parts = [f"Started {words.when(run.started)} by {escape(words.doer(run.started_by))}"]
     if spent:
         parts.append(f"took {words.seconds(spent)}")
     if rate(run):
@@ -255,64 +270,6 @@ def done(client: Client, run: Any) -> None:
         f"{act} {words.count(waiting, 'reject')}", type="secondary" if asks else "primary"
     ):
         frame.go("quarantine", run=run.run)
-
-
-def causes(client: Client, run: Any) -> None:
-    """The causes at once, and their fixes when they have been tried out."""
-    scope = {"run": run.run}
-    plain = plain_causes(client, scope) if run.ledger.rejected else []
-    slot = st.empty()
-    with slot.container():
-        causes_list(run, plain, key="causes-at-once")
-    if plain:
-        found = proposed_causes(client, scope, plain)
-        with slot.container():
-            causes_list(run, found, key="causes")
-    warned = [f for f in run.findings if f.severity == "warn"]
-    if warned:
-        warnings(warned)
-
-
-def causes_list(run: Any, found: list[Any], key: str) -> None:
-    most = max((cause.rows for cause in found), default=1)
-    rows = [
-        Row(
-            str(cause.first),
-            [
-                cell(cause.reason, tone="b", sub=examples(cause), hint=cause.explanation),
-                figure(cause.rows),
-                cell(bar=cause.rows / most),
-                cell(cause.proposals[0].title if cause.proposals else "Open the rows", act="open"),
-            ],
-            go=False,
-        )
-        for cause in found
-    ]
-    with frame.panel("Rejects by cause", "with the next action", key=key, flush=True):
-        none = "None waiting." if run.ledger.rejected else "None. Every row was good or left out on purpose."
-        chosen = listing(
-            "Rejects by cause", [Column(), Column(right=True), Column(), Column(right=True)], rows, key=f"{key}-list",
-            none=none, height=320, widest=240,
-        )  # fmt: skip
-    if chosen.row:
-        frame.go("quarantine", run=run.run, cause=chosen.row)
-
-
-def examples(cause: Any) -> str:
-    """What stood in the failing field, or the line where there is none."""
-    values = [e.fields.get(cause.source_field) for e in cause.examples] if cause.source_field else []
-    shown = list(dict.fromkeys(v for v in values if v)) or [e.raw.strip() for e in cause.examples[:1]]
-    # Each in its own direction: two names of which one is written from right to left would else run into one another.
-    return ", ".join(f"“\u2068{value[:40]}\u2069”" for value in shown[:2])
-
-
-def warnings(warned: list[Any]) -> None:
-    rows = [
-        Row(f"{f.rule}-{f.field}", [cell(f.message, tone="b", sub=f.field or ""), figure(f.rows)], go=False)
-        for f in warned
-    ]
-    with frame.panel("Warnings", "kept, but worth a look", key="warnings", flush=True):
-        listing("Warnings", [Column(), Column(right=True)], rows, key="warning-list")
 
 
 def undo(client: Client, run: Any) -> None:

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.auth import Live, Principal, bearer_of, cookie_of
+from app.gateway import markup
 from app.gateway.policy import headers_for
 from app.problems import problem_from
 from app.settings import Settings
@@ -31,10 +33,17 @@ OPEN = frozenset({"assets", "health", "setup", "sign-in"})
 # Of Streamlit's own endpoints only what a page needs. upload_file would hold files in memory and spool
 # them to disk in the clear; agent is a second way into scripts; metrics tells who is here.
 STREAMLIT = ("stream", "health", "host-config", "allowed-message-origins", "bidi-components")
+SCREENS = frozenset(path.stem for path in (Path(__file__).resolve().parents[2] / "pages").glob("[a-z]*.py"))
 RECHECK = 15.0
 ENDED = 4401
 
 Identify = Callable[[str | None, str | None], Principal | None]
+
+
+def _nowhere(path: str, first: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser was led to a page that there is not; Streamlit would show its first one under a notice."""
+    asked = b"text/html" in headers.get(b"accept", b"")
+    return asked and bool(first) and path.strip("/") == first and first not in OURS | SCREENS
 
 
 class Guard:
@@ -69,8 +78,10 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         first = scope["path"].split("/", 2)[1] if scope["path"].startswith("/") else ""
+        headers = dict(scope["headers"])
+        nowhere = _nowhere(scope["path"], first, headers)
         ours = first in OURS
-        carried = headers_for(ours, self._settings.https)
+        carried = headers_for(ours or nowhere, self._settings.https)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -79,7 +90,6 @@ class Guard:
                 message = {**message, "headers": kept + carried}
             await send(message)
 
-        headers = dict(scope["headers"])
         refusal = self._refusal(scope, headers)
         if refusal is None:
             cookie, bearer = cookie_of(headers, self._settings.https), bearer_of(headers)
@@ -89,6 +99,8 @@ class Guard:
                 refusal = self._forged(scope, headers)
             if refusal is None and not ours:
                 refusal = self._not_for_streamlit(scope, headers, principal)
+            if refusal is None and nowhere:
+                refusal = markup.message("No such page", "Nothing is at this address.", "/", "Home", 404)
         answer: ASGIApp = refusal or (self._ours if ours else self._app)
         await answer(scope, receive, send_with_headers)
 

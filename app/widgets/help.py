@@ -116,7 +116,12 @@ TOPICS = {
     "explorer": Topic(
         "Explorer",
         "The records of this tenant: browse, search, ask in SQL, and trace each one back to the line it came from.",
-        (("Ctrl Enter", "Asks the SQL"), *LISTS),
+        (
+            ("← →", "Along the time line; with Shift a span, which Enter keeps"),
+            ("Ctrl Enter", "Asks the SQL"),
+            ("Ctrl Space", "Offers tables, columns and words in the SQL; Tab takes one"),
+            *LISTS,
+        ),
         (("The same over HTTP", "api"), ("The same on the command line", "command-line")),
     ),
     "schedules": Topic(

@@ -222,7 +222,7 @@ def _deliveries(client: Client, id: str, shown: tuple[int, str]) -> None:
         Row(
             str(one.delivery),
             [
-                cell(_ago(one), hint=words.exact(one.started), sub=f"by {one.started_by}"),
+                cell(_ago(one), hint=words.exact(one.started), sub=f"by {words.doer(one.started_by)}"),
                 cell(one.state, chip=STATES[one.state], sub=_error(one), wrap=True),
                 figure(
                     one.sent,

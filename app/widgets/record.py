@@ -168,7 +168,7 @@ def origin(found: Any, lines: Any) -> None:
     facts = {
         "File": escape(found.payload) or "gone from the landing zone",
         "Line": f"{found.line:,}",
-        "Loaded": f"{words.when(found.started)} by {escape(found.started_by)}, {run}",
+        "Loaded": f"{words.when(found.started)} by {escape(words.doer(found.started_by))}, {run}",
         "Mapping": frame.link(
             f"{found.pipeline}, version {found.pipeline_version}",
             "mapping",

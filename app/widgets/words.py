@@ -35,6 +35,14 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+.!|~$:<>-])", r"\\\1", text)
 
 
+def doer(who: str) -> str:
+    """Who did something, as a person would say it: an account, a program by its key, or a schedule."""
+    kind, _, name = who.partition(":")
+    if kind == "key" and name:
+        return f"API key {name}"
+    return "its schedule" if kind == "schedule" or not who else who
+
+
 def percent(part: float, whole: float) -> str:
     """A share with just enough digits to be told from nothing and from all."""
     if not whole or not part:

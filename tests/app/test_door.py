@@ -153,6 +153,16 @@ def test_answers_carry_the_security_headers(house: House) -> None:
     assert "<script" not in door.text
 
 
+def test_an_address_of_no_page_says_so_and_leads_home(house: House) -> None:
+    with house.served.client(cookie=house.admin) as http:
+        page = {"accept": "text/html"}
+        there, nowhere = http.get("/runs?run=1", headers=page), http.get("/ruins", headers=page)
+        assert (there.status_code, nowhere.status_code) == (200, 404)
+        assert "Nothing is at this address." in nowhere.text
+        assert "<script" not in nowhere.text
+        assert "script-src" not in nowhere.headers["content-security-policy"]
+
+
 def stream(served: Served, cookie: str = "", *, origin: str | None) -> websockets.connect:
     """A page's websocket as a browser opens it."""
     more = {"cookie": f"spire={cookie}"} if cookie else {}

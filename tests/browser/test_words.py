@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.widgets.cron import in_words
-from app.widgets.words import ago, percent, seconds, size
+from app.widgets.words import ago, doer, percent, seconds, size
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,11 @@ from app.widgets.words import ago, percent, seconds, size
 )
 def test_a_crontab_line_is_told_in_words(line: str, told: str) -> None:
     assert in_words("cron", {"cron": line}) == told
+
+
+def test_who_did_it_is_told_without_what_machines_are_called() -> None:
+    told = [doer(who) for who in ("ada", "schedule:f7da85a33e13", "", "key:ogxda7xy")]
+    assert told == ["ada", "its schedule", "its schedule", "API key ogxda7xy"]
 
 
 def test_intervals_and_arrivals_are_told_in_words() -> None:
