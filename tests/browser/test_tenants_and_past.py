@@ -139,6 +139,38 @@ def test_a_pipeline_is_exported_as_yaml_and_imported_again(
     expect(page.get_by_text(re.compile("^Imported Rows again"))).to_be_visible()
 
 
+def test_a_draft_is_edited_as_text_and_narrowed_from_a_menu_that_closes(
+    house: Served, page: Page, complaints: list[str]
+) -> None:
+    goto(page, house, "mapping?pipeline=rows")
+    more = page.get_by_role("button", name="More", exact=True)
+    more.click()
+    page.get_by_role("button", name="Versions, export and impact").click()
+    page.get_by_role("tab", name="YAML and SQL").click()
+    # The menu does not stand over what it opened.
+    expect(page.get_by_role("button", name="Name, rows and limits")).to_have_count(0)
+    text = page.get_by_role("textbox", name="The draft as YAML")
+    expect(text).to_have_value(re.compile("target: indicator"))
+    text.fill(text.input_value() + "  rules:\n  - {id: sure, operator: required, field: confidence}\n")
+    page.get_by_role("button", name="Take it into the draft").click()
+    expect(page.get_by_text("The text is in the draft now")).to_be_visible()
+    expect(page.get_by_role("button", name="confidence has a value", exact=True)).to_be_visible()
+
+    more.click()
+    page.get_by_role("button", name="Name, rows and limits").click()
+    where = page.get_by_role("textbox", name="Only rows where")
+    where.fill("kind = 'x'")
+    page.get_by_role("button", name="Take it into the draft").click()
+    expect(page.get_by_text("The source has no field kind.")).to_be_visible()
+    where.fill("domain <> 'one.example'")
+    page.get_by_role("textbox", name="Name", exact=True).fill("Rows but one")
+    page.get_by_role("button", name="Take it into the draft").click()
+    expect(page.get_by_role("heading", level=1, name="Rows but one")).to_be_visible()
+    expect(page.get_by_role("radio", name="Left out 1")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("heading", level=1, name=re.compile("^Rows( again)?$"))).to_be_visible()
+
+
 def test_an_api_key_is_shown_once(house: Served, page: Page, complaints: list[str]) -> None:
     goto(page, house, "settings?part=api-keys")
     page.get_by_label("What it is for").fill("nightly")
