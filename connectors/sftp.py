@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -39,7 +40,7 @@ class Config(BaseModel):
     )
     host_key: list[str] = Field(
         default=[],
-        description="The server's host key as a fingerprint, SHA256:…; Try the connection shows it to accept.",
+        description="The server's host key as a fingerprint, SHA256:…; Try the connection shows it, to compare and accept.",
     )
     path: str = Field(
         title="Folder",
@@ -66,7 +67,7 @@ class Config(BaseModel):
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
     """Name, host key, sign-in, folder, first file; each failure with what to do."""
-    from connectors.places.sftp import Folder, greeted, signed_in  # the client is slow to load
+    from connectors.places.sftp import Folder, UnknownHost, greeted, signed_in  # the client is slow to load
 
     stage = "name"
     try:
@@ -84,7 +85,10 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
                 folder = Folder(server, config)
                 yield from first_file(folder, wanted(folder, Pattern(config.pattern)), config.pattern)
     except SpireError as error:
-        yield failed(stage, error, _ADVICE[stage])
+        told = failed(stage, error, _ADVICE[stage])
+        yield (
+            replace(told, accept=("host_key", error.fingerprint)) if isinstance(error, UnknownHost) else told
+        )
 
 
 _ADVICE = {

@@ -115,12 +115,16 @@ class Format(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a connection check: what was tried, how it went, and what to do if it failed."""
+    """One stage of a connection check: what was tried, how it went, and what to do if it failed.
+
+    `accept` are a setting and what, added to it, would let the stage hold: for a person to compare and decide.
+    """
 
     name: str
     ok: bool
     detail: str = ""
     action: str = ""
+    accept: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def connecting(client: Client, kind: str) -> None:
     answer_tree.offer(kind)
     tried = st.session_state.get(f"tried-{kind}")
     if tried is not None:
-        stages(tried)
+        stages(tried, kind)
     if looking or asking or trying or adding or keeping:
         reveal(f"reveal-{kind}")
 
@@ -165,7 +165,7 @@ def changing(client: Client, id: str) -> None:
         frame.warn(f"<b>Something is missing.</b> Fill in: {', '.join(lacking)}.")
         return
     if trying:
-        _try_changed(client, id, config)
+        _try_changed(client, id, config, f"change-{id}-{view.version}")
         return
     with st.spinner("Reading the first payload"):
         saved = access.attempt(
@@ -178,19 +178,22 @@ def changing(client: Client, id: str) -> None:
     frame.go("sources", source=id)
 
 
-def _try_changed(client: Client, id: str, config: dict[str, Any]) -> None:
+def _try_changed(client: Client, id: str, config: dict[str, Any], key: str) -> None:
     """The source's connection with what stands in the form, before any of it is saved."""
     with st.spinner("Trying each stage"):
         found = access.attempt(client.check_source, id, config)
     if found is None:
         frame.notice(st.session_state.pop("problem"))
     else:
-        stages(found)
+        stages(found, key)
     reveal(f"reveal-change-{id}")
 
 
-def stages(found: Any) -> None:
-    """How a connection check went, stage by stage, each failure with its fix."""
+def stages(found: Any, key: str = "") -> None:
+    """How a connection check went, stage by stage, each failure with its fix.
+
+    `key` is that of the form above, into which what a person accepts is put.
+    """
     rows = [
         Row(
             str(at),
@@ -207,6 +210,34 @@ def stages(found: Any) -> None:
     with frame.panel("The connection, stage by stage", note, key="check", flush=True):
         heads = [Column("Stage"), Column("Result"), Column("What was seen, what to do")]
         listing("Connection", heads, rows, key="check-list")
+    for stage in found.stages:
+        if stage.accept is not None and key:
+            _to_accept(stage.accept[0], stage.accept[1], key)
+
+
+def _to_accept(setting: str, value: str, key: str) -> None:
+    """What may be accepted, for whoever has compared it. Nothing is by itself."""
+    called = setting.replace("_", " ")
+    with frame.panel(f"Accept this {called}", "yours to decide", key="accept"):
+        st.code(value, language=None)
+        st.write(
+            f"Compare it with the {called} that the server's operator gives you, by another way than this "
+            "connection. Only if they are the same is it that server."
+        )
+        line = st.container(horizontal=True, vertical_alignment="center", gap="small")
+        line.button(
+            "They are the same: accept it", on_click=_accept, args=(setting, value, key), key=f"accept-{key}",
+            help=access.why_not(Permission.WORK), disabled=access.why_not(Permission.WORK) is not None,
+        )  # fmt: skip
+
+
+def _accept(setting: str, value: str, key: str) -> None:
+    # Before the form is drawn again, so that it shows what was accepted.
+    name = f"{key}-{setting}"
+    there = [line.strip() for line in str(st.session_state.get(name) or "").splitlines() if line.strip()]
+    st.session_state[name] = "\n".join(dict.fromkeys([*there, value]))
+    st.session_state.pop(f"tried-{key}", None)
+    frame.tell("It stands in the form. Try the connection again.")
 
 
 def _result(stage: Any) -> Any:

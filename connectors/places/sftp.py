@@ -37,6 +37,8 @@ class Unreachable(Retry):
 class UnknownHost(Stop):
     """The server's host key is not one that was accepted, so nothing was sent to it."""
 
+    fingerprint = ""
+
 
 class Turned(Stop):
     """The server refused us."""
@@ -155,13 +157,23 @@ def greeted(config: Place, addresses: list[str]) -> Iterator[paramiko.Transport]
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise Unreachable(f"{place}: {_said(error)}.") from None
         if shown.fingerprint not in config.host_key:
-            raise UnknownHost(
-                f"{place} shows {shown.fingerprint} ({shown.get_name()}).",
-                action="Compare it with what the server's operator gives, and put it into Host key to accept it.",
-            )
+            raise _unknown(place, shown, config.host_key)
         yield transport
     finally:
         transport.close()
+
+
+def _unknown(place: str, shown: paramiko.PKey, accepted: list[str]) -> UnknownHost:
+    """What is to be compared before it is accepted; of another key than before, that somebody may stand between."""
+    action = "Compare it with what the server's operator gives, and put it into Host key to accept it."
+    if accepted:
+        action = (
+            "It is another one than was accepted. Unless its operator says that it was changed, somebody may "
+            f"stand between you and the server. {action}"
+        )
+    found = UnknownHost(f"{place} shows {shown.fingerprint} ({shown.get_name()}).", action=action)
+    found.fingerprint = shown.fingerprint
+    return found
 
 
 def _dialled(addresses: list[str], port: int, place: str) -> socket.socket:

@@ -1,9 +1,10 @@
-"""A feed is connected in the browser, its entries followed, and what their pages name is there on schedule."""
+"""Connected in the browser: a feed whose entries are followed, on schedule; files of a server whose key was compared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +14,7 @@ from tests.browser.conftest import enter
 from tests.browser.serving import Served
 from tests.connectors.test_articles_followed import Site
 from tests.connectors.test_articles_followed import page as article
+from tests.servers import sftp
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +52,31 @@ def test_a_feed_is_followed_previewed_and_run_by_its_schedule(
     expect(history).to_contain_text("finished", timeout=45_000)
     page.goto(f"{reaching.url}/explorer?target=indicator")
     expect(page.get_by_role("table", name="Records")).to_contain_text("followed.example")
+
+
+def test_a_host_key_is_accepted_by_whoever_has_compared_it_and_by_nobody_else(
+    reaching: Served, page: Page, complaints: list[str], tmp_path: Path
+) -> None:
+    with closing(sftp.Server(tmp_path)) as server:
+        enter(page, reaching)
+        page.goto(f"{reaching.url}/sources?new=sftp")
+        told = {
+            "Name": "Partner files", "Host": "127.0.0.1", "Username": sftp.ACCOUNT, "Pattern": "*.csv",
+        }  # fmt: skip
+        for label, value in told.items():
+            page.get_by_role("textbox", name=label, exact=True).fill(value)
+        page.get_by_role("spinbutton", name="Port").fill(str(server.port))
+        page.get_by_label("Password", exact=True).fill(sftp.PASSWORD)
+        trying = page.get_by_role("button", name="Try the connection")
+        trying.click()
+        accept = page.get_by_role("button", name="They are the same: accept it")
+        expect(accept).to_be_visible()
+        key = page.get_by_role("textbox", name="Host key")
+        expect(key).to_have_value("")
+        assert server.signed_in == 0
+        accept.click()
+        expect(key).to_have_value(server.fingerprint)
+        expect(accept).to_have_count(0)
+        trying.click()
+        expect(page.get_by_role("table", name="Connection")).to_contain_text("as collector")
+        assert server.signed_in == 1

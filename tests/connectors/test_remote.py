@@ -259,6 +259,8 @@ def test_nothing_is_sent_to_a_server_whose_key_was_not_accepted(sftp_server: sft
         last = list(check(shelf.source(host_key=keys), HERE))[-1]
         assert (last.name, last.ok) == ("host key", False)
         assert sftp_server.fingerprint in last.detail
+        assert last.accept == ("host_key", sftp_server.fingerprint)
+        assert ("stand between" in last.action) == bool(keys)
         with pytest.raises(UnknownHost):
             taken(shelf.source(host_key=keys))
     assert sftp_server.signed_in == 0

@@ -215,12 +215,16 @@ class SourceOutline(Answer):
 
 
 class CheckStage(Answer):
-    """One stage of a connection check."""
+    """One stage of a connection check.
+
+    `accept` are a setting and what, added to it, would let the stage hold: compare it before you do.
+    """
 
     name: str
     ok: bool
     detail: str = ""
     action: str = ""
+    accept: tuple[str, str] | None = None
 
 
 class CheckResult(Answer):
