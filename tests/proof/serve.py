@@ -20,12 +20,15 @@ CHUNK_BYTES = 64 << 10
 BATCH_ROWS = 2_000
 # What a table is read in.
 PAYLOAD_ROWS = 1_500
+# Of which so many are a range, where several connections read.
+RANGE_ROWS = 500
 
 
 def small_batches() -> None:
     """Make this process read small payloads and chunks and commit small batches."""
     limits = loading.limits_of
     database.ROWS = PAYLOAD_ROWS
+    database.RANGE, database.RANGES = RANGE_ROWS, PAYLOAD_ROWS // RANGE_ROWS
     loading.CHUNK_BYTES = CHUNK_BYTES
     loading.limits_of = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
 

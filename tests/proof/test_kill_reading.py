@@ -106,6 +106,7 @@ def postgres_table(url: str) -> tuple[str, dict[str, Any]]:
 
 
 def mongo_collection(url: str) -> tuple[str, dict[str, Any]]:
+    """One that several connections read."""
     with pymongo.MongoClient[dict[str, Any]](url) as client:
         client.drop_database("killed")
         client["killed"]["blocklist"].insert_many(
@@ -114,7 +115,7 @@ def mongo_collection(url: str) -> tuple[str, dict[str, Any]]:
     parts = urlsplit(url)
     return "mongo", {
         "host": parts.hostname, "port": parts.port, "tls": "disable", "database": "killed", "collection": "blocklist",
-        "username": parts.username, "password": parts.password,
+        "username": parts.username, "password": parts.password, "connections": 3,
     }  # fmt: skip
 
 
