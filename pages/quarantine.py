@@ -195,7 +195,7 @@ def edited(client: Client, cause: Any, reject: Any, rejects: list[Any]) -> tuple
         changes = {"text": values["The line"]}
     row, verdict = judged(client, cause, reject, changes)
     row_editor(
-        reject, cause.source_field, verdict, key="row-editor", off=access.why_not(Permission.WORK), typed=typed,
+        reject, cause.source_field, verdict, values, key="row-editor", off=access.why_not(Permission.WORK), typed=typed,
         stepped=stepped,
     )  # fmt: skip
     to = st.session_state.pop("step-to", None)

@@ -97,20 +97,27 @@ def _change(user: dict[str, Any]) -> None:
     )  # fmt: skip
     row = st.container(horizontal=True, gap="small")
     place = f"/users/{user['id']}/memberships/{access.tenant()}"
-    if row.button("Save the role", disabled=(role or None) == (here or None)):
+    same = "Choose another role first." if (role or None) == (here or None) else None
+    if row.button("Save the role", disabled=same is not None, help=same):
         if role:
-            control("PUT", place, {"role": str(role)})
+            access.attempt(control, "PUT", place, {"role": str(role)})
         else:
-            control("DELETE", place)
-        frame.tell("The role was saved; it counts at once.")
-        st.rerun()
+            access.attempt(control, "DELETE", place)
+        if not frame.refused():
+            frame.tell("The role was saved; it counts at once.")
+            st.rerun()
     if row.button("Sign out everywhere"):
-        ended = control("POST", f"/users/{user['id']}/sign-out-everywhere")
-        frame.tell(f"{words.count(ended['ended'], 'sign-in')} ended.")
-        st.rerun()
+        ended = access.attempt(control, "POST", f"/users/{user['id']}/sign-out-everywhere")
+        if not frame.refused():
+            frame.tell(f"{words.count(ended['ended'], 'sign-in')} ended.")
+            st.rerun()
     if row.button("Close the account" if user["active"] else "Open the account"):
-        control("PATCH", f"/users/{user['id']}", {"active": not user["active"]})
-        st.rerun()
+        access.attempt(control, "PATCH", f"/users/{user['id']}", {"active": not user["active"]})
+        if not frame.refused():
+            frame.tell(
+                f"{user['name'] or user['login']} {'can sign in no more' if user['active'] else 'can sign in again'}."
+            )
+            st.rerun()
     with st.form(f"reset-{user['id']}", border=False, clear_on_submit=True):
         new = st.text_input("New password", type="password", help="At least 12 characters.")
         setting = st.form_submit_button("Set the password")

@@ -81,14 +81,19 @@ def sources(found: Any, sightings: Any) -> None:
     for (name, pipeline, payload), origins in groups.items():
         moments = sorted(origin.started for origin in origins)
         first, last = moments[0], moments[-1]
-        seen = words.ago(first) if first == last else f"{words.ago(first)}, last {words.ago(last)}"
+        seen, again = words.ago(first), words.ago(last)
         rows.append(
             Row(
                 f"{pipeline}/{payload}",
                 [
                     cell(payload or name, sub=f"by pipeline {pipeline}", tone="b", hint=payload),
                     cell(words.count(len(origins), "version"), tone="muted"),
-                    cell(seen, tone="muted", wrap=True, hint=f"{words.exact(first)} – {words.exact(last)}"),
+                    cell(
+                        f"first {seen}" if seen != again else seen,
+                        tone="muted",
+                        sub=f"last {again}" if seen != again else "",
+                        hint=f"{words.exact(first)} – {words.exact(last)}",
+                    ),
                 ],
                 go=False,
             )

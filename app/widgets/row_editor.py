@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,7 @@ def row_editor(
     reject: Any,
     field: str | None,
     verdict: Verdict | None,
+    draft: Mapping[str, str],
     *,
     key: str,
     off: str | None,
@@ -100,16 +101,21 @@ def row_editor(
 ) -> None:
     """Draw the editor of a reject; `field` is the source field at fault, `off` why it can't be edited.
 
+    `draft` is what was typed before: the editor may be drawn anew, after a look elsewhere or at another place.
+
     `typed` and `stepped` are called when something was typed, or another row asked for by arrow; what exactly
     stands in the session under the key.
     """
     before = reject.fields
     names = sorted(before, key=lambda name: name != field)
     whole = not names
-    fields = [{"name": n, "was": before[n] or "", "value": before[n] or "", "hot": n == field} for n in names]
+    fields = [
+        {"name": n, "was": before[n] or "", "value": draft.get(n, before[n] or ""), "hot": n == field}
+        for n in names
+    ]
     if whole:
         raw = (reject.fixed or reject.raw).rstrip("\r\n")
-        fields = [{"name": "The line", "was": raw, "value": raw, "hot": False}]
+        fields = [{"name": "The line", "was": raw, "value": draft.get("The line", raw), "hot": False}]
     rest = len(fields) - SHOWN
     _editor(
         key=key,

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import enter
+from tests.browser.patience import settle
 from tests.browser.serving import Served, serving
 
 WORDS = ("70 %", "80 %", "many", "lots", "lots")
@@ -113,12 +114,29 @@ def test_one_correction_is_applied_to_all_that_hold_the_same(
     house: Served, page: Page, complaints: list[str]
 ) -> None:
     opened(page, house)
-    page.get_by_role("table", name="Rows alike").get_by_text("lots").first.click()
+    alike = page.get_by_role("table", name="Rows alike")
+    alike.get_by_text("lots").first.click()
     expect(page.get_by_label("Original row").locator("mark")).to_have_text("lots")
     page.get_by_label("confidence", exact=True).fill("55")
+    # The fix that was chosen before repairs as many.
+    expect(page.get_by_role("radio", name="The change made here, in all like it")).to_be_checked()
     expect(page.get_by_text("2 of all 5 pass after the fix")).to_be_visible()
+    expect(alike.get_by_role("row", name=re.compile("lots")).first).to_contain_text("Passes")
     page.get_by_role("button", name="Apply to the 2 it repairs").click()
     expect(page.get_by_text(re.compile("2 rejects repaired.*2 rows taken"))).to_be_visible()
+    # What is left of the cause stays chosen, and one step back from the replay leads here again.
+    expect(page.get_by_label("Original row").locator("mark")).to_have_text("70 %")
+    page.get_by_role("button", name=re.compile("^See run")).click()
+    expect(page.get_by_role("heading", name=re.compile("^Replay"), level=1)).to_be_visible()
+    settle(page)
+    page.go_back()
+    expect(alike).to_be_visible()
+    expect(page).not_to_have_url(re.compile("run="))
+    mended = api(house, "GET", "/rejects?state=replayed")["rejects"][0]  # type: ignore[index,call-overload]
+    page.goto(f"{house.url}/quarantine?reject={mended['id']}")
+    expect(page.get_by_role("region", name="Original row")).to_contain_text("lots")
+    expect(page.get_by_role("region", name="Repaired row")).to_contain_text("55")
+    expect(page.get_by_text("It went through the mapping again.")).to_be_visible()
 
 
 def test_a_line_is_corrected_as_text_and_another_dismissed_with_a_reason(
