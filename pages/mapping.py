@@ -89,6 +89,7 @@ def studio(client: Client, edited: Draft) -> None:
     # Last of all: a press in a dialog is lost while the page below it is still being drawn.
     past(client, edited)
     details(client, edited, source.source)
+    templates(client, edited)
 
 
 def field(client: Client, edited: Draft, source: Any, target: Any, selected: str) -> DeltaGenerator:
@@ -173,17 +174,17 @@ def header(client: Client, edited: Draft, source: Any, target: Any, lacking: lis
         more(client, edited)
         keys()
         saving(client, edited, changed)
-        off = blocked or access.why_not(Permission.BUILD)
+        saved = now["pipeline"] and not changed
+        off = blocked or access.why_not(Permission.WORK if saved else Permission.BUILD)
         if st.button(
             "Dry run on all rows",
             key="dry-run",
             disabled=off is not None,
-            help=off or "Saves, then goes through every row and keeps nothing.",
+            help=off or ("Goes" if saved else "Saves, then goes") + " through every row and keeps nothing.",
         ):
             id = save(client, edited)
             st.session_state[f"dry-{id}"] = client.start_run(id, dry_run=True, wait=0)
             frame.go("mapping", pipeline=id)
-        saved = now["pipeline"] and not changed
         off = blocked or (access.why_not(Permission.WORK) if saved else why_not_run(source))
         if st.button("Run", type="primary", disabled=off is not None, help=off):
             frame.go("runs", run=run(client, edited))
@@ -211,9 +212,12 @@ def more(client: Client, edited: Draft) -> None:
     """What is wanted now and then: the past, the name and which rows, templates, and putting the draft away."""
     # A popover does not close by itself over the dialog a press in it opens; a new one begins closed.
     turn = st.session_state.get("more-turn", 0)
-    with st.popover("More", key=f"more-{turn}"), st.container(gap="small"):
+    with st.popover("More", key=f"more-{turn}"), st.container(gap="small", width=260):
         past = "Versions, export and impact" if edited.now["pipeline"] else "YAML and SQL"
-        for label, place in ((past, PAST), ("Name, rows and limits", OPEN)):
+        ways = [(past, PAST), ("Name, rows and limits", OPEN)]
+        if access.may(Permission.WORK):
+            ways.append(("Begin with a template", beginnings.TEMPLATES))
+        for label, place in ways:
             st.button(
                 label, width="stretch", on_click=st.session_state.update,
                 kwargs={place: edited.subject, "more-turn": turn + 1},
@@ -255,6 +259,16 @@ def details(client: Client, edited: Draft, source: Any) -> None:
     )
     names = [field.name for field in source.shape.fields] if source.shape else []
     shown(particulars)(client, edited, names)
+
+
+def templates(client: Client, edited: Draft) -> None:
+    """A template in place of what is mapped, over the page."""
+    if st.session_state.get(beginnings.TEMPLATES) != edited.subject:
+        return
+    shown = st.dialog(
+        "Begin with a template", on_dismiss=lambda: st.session_state.pop(beginnings.TEMPLATES, None)
+    )
+    shown(beginnings.offer_templates)(client, edited)
 
 
 def keys() -> None:

@@ -12,30 +12,49 @@ from app.roles import Permission
 from app.widgets import access, frame, words
 from app.widgets import mapping_draft as drafting
 from app.widgets.drafts import Draft
+from app.widgets.texts import TAKEN
+
+# Where the session keeps for whose draft the templates are open.
+TEMPLATES = "templates-of"
 
 
 def offer_templates(client: Client, edited: Draft) -> None:
     """Templates to begin with, and how much of each this source can feed."""
-    found = client.templates()
+    if st.session_state.pop(TAKEN, False):
+        st.rerun()  # the whole page shows another draft now
+    found = {view.template.id: (view, made) for view, made in drafting.applied(client, edited.now["source"])}
     if not found:
         st.caption("None yet. Keep a mapping as one, under More on its page.")
         return
-    names = {view.template.id: view.template.name for view in found}
-    id = st.selectbox("Template", list(names), format_func=lambda id: names[id], key="template")
-    made = client.apply_template(id, edited.now["source"])
-    st.html(
-        f"<div>Feeds <b>{words.count(made.matched, 'target field')}</b>; fields are matched by name.</div>"
-    )
-    if made.missing:
+    id = st.selectbox(
+        "Template", list(found), key="template",
+        format_func=lambda id: f"{found[id][0].template.name}, feeds {found[id][1].matched}",
+    )  # fmt: skip
+    made = found[id][1]
+    if not made.matched:
+        st.html('<div class="m">This source has none of its fields; fields are matched by name.</div>')
+    else:
+        st.html(
+            f"<div>Feeds <b>{words.count(made.matched, 'target field')}</b>; fields are matched by name.</div>"
+        )
+    if made.matched and made.missing:
         lacks = ", ".join(f"{m.field} (needs {', '.join(m.lacks)})" for m in made.missing[:6])
         st.html(
             f'<div class="s m">Stays unmapped: {escape(lacks)}{"…" if len(made.missing) > 6 else ""}</div>'
         )
     mappings = [drafting.plain(mapping) for mapping in made.mappings]
     frame.act(
-        "Begin with it", lambda: edited.edit(mappings=mappings, notes=[]), key="template-begin",
+        "Begin with it", _begin, edited, mappings, key="template-begin",
         off=None if made.matched else "This source has none of its fields.",
     )  # fmt: skip
+
+
+def _begin(edited: Draft, mappings: list[dict[str, Any]]) -> None:
+    """As one edit, which undo takes back."""
+    edited.edit(mappings=mappings, notes=[])
+    edited.look(at=0)
+    if st.session_state.pop(TEMPLATES, None):
+        st.session_state[TAKEN] = True
 
 
 def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) -> None:
@@ -47,6 +66,7 @@ def begin(client: Client, edited: Draft, source: Any, models: dict[str, Any]) ->
         return
     one, two, three = st.columns(3, gap="small")
     with one, frame.panel("A target model", key="begin-model"):
+        st.caption("Those that fit best come first.")
         choose_target(client, edited, models)
     with two, frame.panel("A template", key="begin-template"):
         offer_templates(client, edited)

@@ -20,6 +20,10 @@ from app.widgets.whole import whole
 SURE = 90
 # Weaker suggestions are not put forward; they are there when the field is looked for.
 LIKELY = 50
+# A target model that fits less is not begun with: a person says what the rows are.
+FITS = 30
+# Where no model fits better than this, a template all of whose fields the source has says more.
+CLEAR = 60
 NONE, CONSTANT, SQL = "\x00none", "\x00constant", "\x00sql"
 Data = dict[str, Any]
 
@@ -60,9 +64,17 @@ def open_source(client: Client, id: str) -> Draft:
             return content
         with st.spinner("Looking at what the fields hold…"):
             offered = client.suggest(id)
-        best = offered.suggestions[0] if offered.suggestions else None
+        best = next((each for each in offered.suggestions[:1] if each.fit >= FITS), None)
         ready = [plain(mapping) for mapping in offered.ready]
         fits.update({s.target: s.fit for s in offered.suggestions})
+        if not ready and (best is None or best.fit < CLEAR):
+            whole_ones = [
+                (view, made) for view, made in applied(client, id) if made.matched and not made.missing
+            ]
+            if whole_ones:
+                view, made = whole_ones[0]
+                told = f"Begun with the template {view.template.name}: the source has all of its fields."
+                return content | {"mappings": [plain(mapping) for mapping in made.mappings], "notes": [told]}
         return content | {
             "mappings": ready or ([plain(best.mapping)] if best else []),
             "notes": list(best.notes) if best and not ready else [],
@@ -74,6 +86,12 @@ def open_source(client: Client, id: str) -> Draft:
         found.look(fits=fits)
     found.look(saved=[], newest=None)
     return _looked(found)
+
+
+def applied(client: Client, source: str) -> list[tuple[Any, Any]]:
+    """Every template with what it makes of a source, those that feed most target fields first."""
+    found = [(view, client.apply_template(view.template.id, source)) for view in client.templates()]
+    return sorted(found, key=lambda pair: (-pair[1].matched, len(pair[1].missing), pair[0].template.name))
 
 
 def suggest(client: Client, edited: Draft, source: Any) -> None:

@@ -148,7 +148,9 @@ def output(
     elsewhere = len(preview.rows) - len(here)
     guess = {row.line: row for row in guesses.rows} if guesses is not None else {}
     rare = _rare(here, names)
-    rows = [_row(row, names, origins, waiting, guess.get(row.line), rare) for row in here]
+    # What nothing is mapped onto yet waits for a person; it makes no row wrong before anything can run.
+    open_ = {name for name in required if name not in origins}
+    rows = [_row(_without(row, open_), names, origins, waiting, guess.get(row.line), rare) for row in here]
     counts = Counter(pick for row in rows for pick in row["in"])
     says = preview.extent + (f"; {words.count(elsewhere, 'row')} go to other mappings" if elsewhere else "")
     if any(name in waiting for name in names):
@@ -200,6 +202,15 @@ def _column(
         "name": name, "right": right, "hint": "nothing is mapped onto it" if lacks else hint, "lacks": lacks,
         "score": score, "low": 0 < score < drafting.SURE,
     }  # fmt: skip
+
+
+def _without(row: Any, open_: Collection[str]) -> Any:
+    """A row as it is but for the checks on fields that nothing is mapped onto."""
+    if not open_ or row.outcome not in ("rejected", "warned"):
+        return row
+    failed = [check for check in row.failed if check.get("field") not in open_]
+    outcome = row.outcome if failed else "good"
+    return row.model_copy(update={"failed": failed, "outcome": outcome})
 
 
 def _row(

@@ -12,7 +12,7 @@ from openpyxl import Workbook
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import drop, enter
-from tests.browser.serving import Served, serving
+from tests.browser.serving import ROOT, Served, serving
 from tests.connectors.web import Web
 
 
@@ -227,3 +227,21 @@ def test_an_upload_is_paused_survives_a_reload_and_a_lost_connection(
     # It went on where it was; only the end of what was there was sent again, as proof of the same file.
     assert 8_000_000 < int(parts[0]) < 8_388_608 <= int(parts[1])
     expect(page.get_by_text("sample of", exact=False).first).to_be_visible()
+
+
+def test_a_document_of_a_known_kind_begins_with_its_template(
+    house: Served, page: Page, complaints: list[str]
+) -> None:
+    enter(page, house)
+    page.goto(f"{house.url}/sources")
+    drop(page, ROOT / "tests" / "xml" / "stix-1.2.xml")
+    expect(page.get_by_role("heading", name="stix-1.2.xml")).to_be_visible()
+    page.get_by_role("button", name="Map", exact=True).click()
+    expect(page.get_by_role("table", name="Output")).to_contain_text("198.51.100.2")
+    page.get_by_role("button", name="More", exact=True).click()
+    expect(page.get_by_text("Begun with the template STIX 1.x indicators")).to_be_visible()
+    page.get_by_role("button", name="Begin with a template").click()
+    expect(page.get_by_text(re.compile(r"Feeds \d+ target fields"))).to_be_visible()
+    page.get_by_role("button", name="Begin with it").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("table", name="Output")).to_contain_text("bad.example.com")
