@@ -121,10 +121,18 @@ def missing(
     if not records.exists(cursor, target.name):
         return None
     sql, values = _missing(cursor, of, target, asked)
-    found = cursor.execute(
-        f"SELECT * {sql} AND _seq > ? AND _seq <= ? ORDER BY _seq LIMIT {int(rows)}", [*values, after, until]
+    # First which, then what: a sort that carries every field is several times slower.
+    picked = cursor.execute(
+        f"SELECT _seq {sql} AND _seq > ? AND _seq <= ? ORDER BY _seq LIMIT {int(rows)}",
+        [*values, after, until],
+    ).fetchall()
+    if not picked:
+        return None
+    return cursor.execute(
+        f"SELECT * FROM store.records.{identifier(target.name)} WHERE _seq BETWEEN ? AND ? "
+        "AND _seq IN (SELECT unnest(?::BIGINT[])) ORDER BY _seq",
+        [picked[0][0], picked[-1][0], [row[0] for row in picked]],
     ).to_arrow_table()
-    return found if found.num_rows else None
 
 
 def lacking(cursor: DuckDBPyConnection, of: Ledger, target: TargetModel, asked: Filter) -> int:

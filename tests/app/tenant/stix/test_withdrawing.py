@@ -15,10 +15,12 @@ import pytest
 from stix2validator import ValidationOptions, validate_string
 
 from app.client import Client
+from app.tenant import publishing
 from app.tenant.desk import Desk
 from app.tenant.schemas.publications import DeliveryDetail
 from connectors import payloads_of
 from engine.model import Source
+from storage import publications
 from tests.app.tenant.stix.loading import bundle, loaded, watching
 from tests.connectors.misp_instance import KEY, Instance
 from tests.servers.taxii import ACCOUNT, PASSWORD, Taxii
@@ -153,6 +155,40 @@ def test_what_the_source_no_longer_has_goes_and_comes_back_with_it(
         assert rows(connection, "name") == {each["name"] for each in held}
 
 
+def test_a_delivery_cut_short_while_it_takes_back_goes_on_there_and_its_books_balance(
+    client: Client,
+    desk: Desk,
+    sink: tuple[dict[str, Any], psycopg.Connection[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    config, connection = sink
+    run = paste(client, FEED)
+    id = publish(client, "postgres", config)
+    delivered(client, id)
+    client.undo_run(run)
+    monkeypatch.setattr(publishing, "PAGE", 4)
+    took_back, parts = publications.took_back, []
+
+    def dies(*told: Any) -> None:
+        # The other side has taken it back, and we are gone before we could write that down.
+        parts.append(told)
+        if len(parts) == 2:
+            raise KeyboardInterrupt
+        took_back(*told)
+
+    monkeypatch.setattr(publications, "took_back", dies)
+    place = publishing.place_of(publishing.publication(desk, id))
+    number = publications.begin(desk.store, id, 1, place, "ana", desk.now())
+    with pytest.raises(KeyboardInterrupt):
+        publishing.deliver(desk, id, number, publishing.Progress())
+    assert rows(connection) == set()
+    assert client.delivery(id, number).withdrawn == 4
+    publishing.resume(desk)
+    ended = client.delivery(id, number, wait=60)
+    assert (ended.state, counts(ended)) == ("finished", (0, 6, 0))
+    assert client.publication(id).leaving == 0
+
+
 # ── TAXII ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -238,3 +274,28 @@ def test_at_a_misp_instance_ours_is_deleted_softly_and_what_came_from_misp_is_it
         ours["Attribute"][0]["deleted"] = True
         delivered(client, id, anew=True)
         assert sum(deleted().values()) == 1
+
+
+@pytest.mark.parametrize("taxii_server", ["2.1"], indirect=True)
+def test_what_its_maker_revoked_goes_revoked_without_being_asked(
+    client: Client, taxii_server: Taxii, place: Path
+) -> None:
+    first = {
+        "type": "indicator", "spec_version": "2.1", "id": f"indicator--{uuid4()}", "created": "2026-01-01T00:00:00.000Z",
+        "modified": "2026-01-01T00:00:00.000Z", "valid_from": "2026-01-01T00:00:00Z", "pattern_type": "stix",
+        "pattern": "[domain-name:value = 'revoked.example']",
+    }  # fmt: skip
+    second = {**first, "modified": "2026-02-01T00:00:00.000Z", "revoked": True}
+    config = {"url": taxii_server.inbox, "username": ACCOUNT, "password": PASSWORD, "collections": ["Inbox"]}
+    with closing(Instance()) as instance:
+        ids = [
+            publish(client, "taxii", config, gone="leave"),
+            publish(client, "misp", {"url": instance.url, "key": KEY}, gone="leave"),
+        ]
+        for version in (first, second):
+            bundle(place / "feed.json", version)
+            client.ingest(place / "feed.json", wait=60)
+            assert [counts(delivered(client, id)) for id in ids] == [(1, 0, 0)] * 2
+        assert held(config)[first["id"]] == [first, second]
+        [event] = instance.events.values()
+        assert [(a["value"], a["deleted"]) for a in event["Attribute"]] == [("revoked.example", True)]
