@@ -19,7 +19,8 @@ from pydantic import Field, field_validator
 from connectors.google_analytics_property import Property, SigningIn, quota_words
 from connectors.registry import Reach, connector, reached
 from connectors.signing import BrokenAnswer
-from connectors.stages import failed, named
+from connectors.stages import CREDENTIAL, failed, led_to
+from connectors.web import tls
 from engine.errors import Retry, SpireError
 from engine.ports import Cursor, Held, Payload, Place, Stage
 
@@ -97,10 +98,10 @@ class Config(SigningIn):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, sign-in, names asked for, first row and quota; each failure with what to do."""
+    """Name, TLS, sign-in, names asked for, first row and quota; each failure with what to do."""
     stage = "name"
     try:
-        yield named(config.url, reach)
+        yield from led_to(config.url, reach, sent=CREDENTIAL, context=tls(config.authority, ""))
         stage = "sign-in"
         asked = Property(config, reach)
         known = _offered(asked)

@@ -25,7 +25,7 @@ from connectors.misp_sightings import Sightings
 from connectors.misp_withdrawing import withdraw
 from connectors.moments import in_utc
 from connectors.registry import Reach, connector
-from connectors.stages import failed, named, secured
+from connectors.stages import failed, led_to
 from connectors.web import Fetched, Turned, Web, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Delivered, Outgoing, Payload, Stage
@@ -156,12 +156,11 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
     web = _web(config, reach)
     stage = "name"
     try:
-        yield named(config.url, reach, web.resolver)
-        stage = "TLS"
-        # Without the key: it is sent once the connection is known to be good.
+        yield from led_to(config.url, reach, sent="the key", context=web.context, resolver=web.resolver)
+        stage = "answer"
+        # Without the key: it is sent once the address is known to answer.
         bare = Web(config.url, reach, context=web.context, resolver=web.resolver)
         bare.fetch(f"{config.url}/servers/getVersion", JSON, most=1 << 20)
-        yield secured(config.url, "the key")
         stage = "key"
         user = _object(web.fetch(f"{config.url}/users/view/me", JSON, most=1 << 20), config.url)
         if not isinstance(user.get("User"), dict):

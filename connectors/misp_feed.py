@@ -23,7 +23,7 @@ from connectors.addresses import resolve
 from connectors.marks import mark, packed, unpacked
 from connectors.misp_values import pattern_of, rows
 from connectors.registry import Reach, connector
-from connectors.stages import failed, named
+from connectors.stages import CREDENTIAL, failed, led_to
 from connectors.web import Web, body_of, refuse, shown, web_address
 from engine.errors import Retry, SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
@@ -138,11 +138,12 @@ class Config(BaseModel):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, manifest and first event, or name and first value; each failure with what to do."""
+    """Name, TLS, manifest and first event, or the first value; each failure with what to do."""
     stage = "name"
     try:
         web = _web(config, reach)
-        yield named(config.url, reach, web.resolver)
+        sent = CREDENTIAL if web.headers else ""
+        yield from led_to(config.url, reach, sent=sent, resolver=web.resolver)
         if config.kind != "misp":
             stage = "first value"
             with _opened(web, config, {}) as (stream, _):

@@ -22,8 +22,8 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from connectors.moments import moment_of
 from connectors.registry import Reach, connector
 from connectors.signing import Asking, SigningIn, json_of
-from connectors.stages import failed, named
-from connectors.web import Fetched, Turned, origin, refuse, shown, web_address
+from connectors.stages import CREDENTIAL, failed, led_to
+from connectors.web import Fetched, Turned, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
 
@@ -164,10 +164,12 @@ class Config(SigningIn, Asked):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, sign-in, records; each failure with what to do."""
+    """Name, TLS, sign-in, records; each failure with what to do."""
     stage = "name"
     try:
-        yield named(config.url, reach)
+        context = tls(config.authority, config.certificate.get_secret_value())
+        sent = CREDENTIAL if config.auth != "none" else ""
+        yield from led_to(config.url, reach, sent=sent, context=context)
         stage = "sign-in"
         asking = Asking(config.url, config, reach)
         everything = _Span(None)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from connectors.addresses import Resolve, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import Pattern, first_file, pattern_field, read_new, wanted
-from connectors.stages import failed, named
-from connectors.web import web_address
+from connectors.stages import CREDENTIAL, failed, led_to
+from connectors.web import tls, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -78,12 +78,13 @@ class Config(BaseModel):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, sign-in, files, first file; each failure with what to do."""
+    """Name, TLS, sign-in, files, first file; each failure with what to do."""
     from connectors.places.s3 import connected  # the client is slow to load
 
     stage = "name"
     try:
-        yield named(config.endpoint, reach)
+        sent = CREDENTIAL if config.key_id else ""
+        yield from led_to(config.endpoint, reach, sent=sent, context=tls(config.authority, ""))
         stage = "sign-in"
         with connected(config, reach, resolve) as bucket:
             bucket.page("", "", 1)

@@ -19,8 +19,8 @@ from connectors.moments import moment_of
 from connectors.registry import Reach, connector, reached
 from connectors.salesforce_org import NotReadable, Org, SigningIn
 from connectors.salesforce_rounds import BY_QUERY, IN_BULK, STAMP, Wanted, by_query, in_bulk
-from connectors.stages import failed, named
-from connectors.web import port_of
+from connectors.stages import CREDENTIAL, failed, led_to
+from connectors.web import port_of, tls
 from engine.errors import SpireError
 from engine.ports import Cursor, Held, Payload, Place, Stage
 
@@ -99,11 +99,11 @@ def hosts(config: Config) -> tuple[str, ...]:
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, sign-in, object, limits, first record; each failure with what to do."""
+    """Name, TLS, sign-in, object, limits, first record; each failure with what to do."""
     stage = "name"
     try:
         org = Org(config, reach)
-        yield named(config.login, reach)
+        yield from led_to(config.login, reach, sent=CREDENTIAL, context=tls(config.authority, ""))
         stage = "sign-in"
         org.sign_in()
         yield Stage("sign-in", True, f"signed in at {org.host}")

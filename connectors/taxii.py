@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from connectors import taxii_handing, taxii_withdrawing
 from connectors.moments import in_utc, moment_of
 from connectors.registry import Reach, connector
-from connectors.stages import failed, named
+from connectors.stages import CREDENTIAL, failed, led_to
 from connectors.taxii_wire import (
     Collection,
     NoCollection,
@@ -119,11 +119,12 @@ class Config(BaseModel):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, sign-in, collections, first page; each failure with what to do."""
+    """Name, TLS, sign-in, collections, first page; each failure with what to do."""
     web = _web(config, reach)
     stage = "name"
     try:
-        yield named(config.url, reach)
+        sent = CREDENTIAL if web.headers or web.auth else ""
+        yield from led_to(config.url, reach, sent=sent, context=web.context)
         stage = "sign-in"
         server = server_at(web, config.url, config.version)
         roots = f"{len(server.roots)} API root{'s' if len(server.roots) != 1 else ''}"

@@ -10,11 +10,11 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from connectors import following
-from connectors.addresses import NoSuchHost, NotAllowed, Resolve, checked, resolve
+from connectors.addresses import Resolve, resolve
 from connectors.credential_hosts import written
 from connectors.registry import Reach, connector
-from connectors.stages import leads
-from connectors.web import TooMuch, Web, body_of, port_of, refuse, web_address
+from connectors.stages import CREDENTIAL, failed, led_to
+from connectors.web import TooMuch, Web, body_of, refuse, web_address
 from engine.errors import SpireError
 from engine.ports import Cursor, Payload, Stage
 
@@ -74,16 +74,11 @@ class Config(BaseModel):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, address, answer."""
-    host = urlsplit(config.url).hostname or ""
+    """Name, TLS, answer, and where entries are followed the first of them; each failure with what to do."""
+    stage, web = "name", _web(config, reach, resolve)
     try:
-        addresses = checked(host, port_of(config.url), reach.hosts)
-    except (NotAllowed, NoSuchHost) as error:
-        yield Stage("address", False, error.title + " " + error.where, error.action)
-        return
-    yield Stage("address", True, leads(host, addresses))
-    stage, web = "answer", _web(config, reach, resolve)
-    try:
+        yield from led_to(config.url, reach, sent=CREDENTIAL if web.headers else "")
+        stage = "answer"
         with web.answer(config.url) as response:
             refuse(response.status_code, config.url)
             size = response.headers.get("content-length", "unknown")
@@ -96,12 +91,7 @@ def check(config: Config, reach: Reach) -> Iterator[Stage]:
             feed, base = _feed(config, response)
         yield from following.check(config, web, feed, base)
     except SpireError as error:
-        yield Stage(
-            stage,
-            False,
-            f"{error.title} {error.where}",
-            error.action or "Check the address and the header.",
-        )
+        yield failed(stage, error, "Check the address and the header.")
 
 
 def read(

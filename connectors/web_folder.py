@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from connectors.addresses import Resolve, resolve
 from connectors.registry import Reach, connector
 from connectors.remote import File, Gone, Pattern, first_file, pattern_field, read_new, wanted
-from connectors.stages import failed, named
+from connectors.stages import CREDENTIAL, failed, led_to
 from connectors.web import Turned, Web, body_of, origin, refuse, shown, tls, web_address
 from engine.errors import SpireError, Stop
 from engine.ports import Cursor, Payload, Stage
@@ -89,12 +89,14 @@ class Config(BaseModel):
 
 
 def check(config: Config, reach: Reach) -> Iterator[Stage]:
-    """Name, list, files, first file; each failure with what to do."""
+    """Name, TLS, list, files, first file; each failure with what to do."""
     stage = "name"
     try:
-        yield named(config.url, reach)
+        web = _web(config, reach, resolve)
+        sent = CREDENTIAL if web.headers or web.auth else ""
+        yield from led_to(config.url, reach, sent=sent, context=web.context)
         stage = "list"
-        with _Folder(config, _web(config, reach, resolve)) as folder:
+        with _Folder(config, web) as folder:
             found = wanted(folder, Pattern(config.pattern))
             yield Stage("list", True, f"{folder.links:,} links")
             stage = "files"

@@ -421,7 +421,7 @@ def test_a_check_says_where_entries_lead_and_tries_the_first_page(site: Site, ot
     site.put("near", page=page("Near."))
     stages = list(check(site.source(), HERE))
     assert [(stage.name, stage.ok) for stage in stages] == [
-        ("address", True), ("answer", True), ("entries", True), ("page", True)
+        ("name", True), ("answer", True), ("entries", True), ("page", True)
     ]  # fmt: skip
     assert stages[2].detail == "2 entries, 1 with a page that is followed; others are at www.other.example"
     assert stages[3].detail == f"5 characters of text at {site.url}/near"

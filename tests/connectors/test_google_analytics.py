@@ -177,10 +177,10 @@ def test_cursors_are_told_in_words_and_those_of_another_property_are_found_out(a
 def test_a_check_goes_from_the_name_to_the_quota(analytics: Analytics) -> None:
     stages = list(check(source(analytics), HERE))
     assert [(stage.name, stage.ok) for stage in stages] == [
-        ("name", True), ("sign-in", True), ("report", True), ("quota", True)
+        ("name", True), ("TLS", True), ("sign-in", True), ("report", True), ("quota", True)
     ]  # fmt: skip
-    assert stages[2].detail == "9 rows in the last days"
-    assert stages[3].detail == "199,990 tokens of the day, 39,990 tokens of the hour left"
+    assert stages[3].detail == "9 rows in the last days"
+    assert stages[4].detail == "199,990 tokens of the day, 39,990 tokens of the hour left"
 
 
 def test_dimensions_and_metrics_are_offered_the_customers_own_among_them(analytics: Analytics) -> None:

@@ -74,7 +74,7 @@ def test_what_was_added_since_comes_and_only_a_minute_comes_again(taxii_server: 
 def test_a_check_goes_from_the_name_to_the_first_page(taxii_server: Taxii) -> None:
     stages = list(check(signed_in(taxii_server), HERE))
     assert [(stage.name, stage.ok) for stage in stages] == [
-        ("name", True), ("sign-in", True), ("collections", True), ("first page", True)
+        ("name", True), ("TLS", True), ("sign-in", True), ("collections", True), ("first page", True)
     ]  # fmt: skip
     refused = list(check(source(taxii_server.url, username=ACCOUNT, password="wrong"), HERE))
     assert (refused[-1].name, refused[-1].ok, refused[-1].action) == (

@@ -143,8 +143,8 @@ def test_a_collection_that_can_only_be_written_to_is_published_to_and_says_so(ta
     given = config(taxii_server.inbox, collections=["Drop"])
     source = Source(id="t", name="t", connector="taxii", config=given)
     stages = list(check(source, HERE))
-    assert [stage.ok for stage in stages] == [True] * 4
-    assert "may be published to" in stages[2].detail
+    assert [stage.ok for stage in stages] == [True] * 5
+    assert "may be published to" in stages[3].detail
     objects = made(taxii_server.version, 2)
     [first] = publish(given, objects)
     [again] = publish(given, objects)

@@ -23,10 +23,10 @@ from tests.servers.salesforce import Reply, Salesforce
 def test_a_check_goes_from_the_name_to_the_first_record_and_shows_the_limits(org: Salesforce) -> None:
     stages = list(check(source(org), HERE))
     assert [(stage.name, stage.ok) for stage in stages] == [
-        ("name", True), ("sign-in", True), ("object", True), ("limits", True), ("first record", True)
+        ("name", True), ("TLS", True), ("sign-in", True), ("object", True), ("limits", True), ("first record", True)
     ]  # fmt: skip
-    assert "changes are followed" in stages[2].detail
-    assert stages[3].detail == "14,998 of 15,000 requests, 9,998 of 10,000 bulk jobs left today"
+    assert "changes are followed" in stages[3].detail
+    assert stages[4].detail == "14,998 of 15,000 requests, 9,998 of 10,000 bulk jobs left today"
 
 
 def test_a_refresh_token_signs_in_too_and_one_that_rotates_only_where_the_next_can_be_kept(
