@@ -96,7 +96,7 @@ class _Desk(Generic[RangeT]):
             # All at once, so that what they see of a database is as close together as can be.
             while self._number:
                 self._number -= 1
-                self._readers.submit(self._open)
+                self._readers.submit(lambda: self._idle.append(self._open()))
             return [self._begun(each, number == 0) for number, each in enumerate(ranges)], after
 
         finding = deque(self._planner.submit(find) for _ in range(_KNOWN))
@@ -118,23 +118,19 @@ class _Desk(Generic[RangeT]):
         part.reading.add_done_callback(part.ended)
         return part
 
-    def _open(self) -> None:
-        take = self._connections.enter_context(self._opened())
-        with self.changed:
-            self._idle.append(take)
+    def _open(self) -> Take[RangeT]:
+        return self._connections.enter_context(self._opened())
 
     def _read(self, part: Part, range: RangeT, first: bool) -> None:
-        if not self._idle:
-            # One could not be opened: whoever wants this range is told why, if it is so still.
-            self._open()
         with self.changed:
-            take = self._idle.pop()
+            take = self._idle.pop() if self._idle else None
+        # Where none could be opened before, whoever wants this range is told why, if it is so still.
+        take = take or self._open()
         stream = take(range, first)
         while block := stream.read(_BLOCK):
             if not part.put(block):
                 return
-        with self.changed:
-            self._idle.append(take)
+        self._idle.append(take)
 
 
 class Part:

@@ -84,6 +84,8 @@ def _untrusted(config: database.Server, error: Exception) -> SpireError:
 
 
 _SNAPSHOT = (
+    # Rows that are read ahead wait for their turn, and longer than the minute a server gives them by itself.
+    "SET SESSION net_write_timeout = 3600",
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,22 @@ def test_a_row_too_long_for_one_packet_comes_whole(base: Base, run: Any) -> None
         UNION ALL SELECT 2, 'x', 'y', 'z' UNION ALL SELECT 3, repeat('",', 1000000), '', 'é' UNION ALL SELECT 4, '', NULL, ''"""
     csv.field_size_limit(1 << 25)
     assert [list(row.values()) for row in rows(source(base, query=query))] == plainly(base, query)
+
+
+def test_rows_that_wait_to_be_read_are_waited_for(base: Base, run: Any) -> None:
+    run(
+        "CREATE OR REPLACE TABLE waiting (id int PRIMARY KEY, t varchar(500))",
+        "INSERT INTO waiting SELECT seq, repeat('x', 500) FROM seq_1_to_50000",
+        "SET GLOBAL net_write_timeout = 1",
+    )
+    try:
+        payloads = payloads_of(source(base, table="waiting"), None, HERE)
+        stream = next(payloads).stream
+        begun = stream.read(1000)
+        time.sleep(2.5)  # longer than this server waits for a reader by itself
+        assert (begun + stream.read()).count(b"\n") == 50_001
+    finally:
+        run("SET GLOBAL net_write_timeout = 60")
 
 
 def test_a_read_that_the_server_ends_moves_no_cursor(base: Base, run: Any) -> None:
