@@ -18,6 +18,10 @@ def opened(take: Take[int]) -> Reader[int]:
     return lambda: nullcontext(take)
 
 
+def readers() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name.startswith(("reader", "ranges"))}
+
+
 def test_ranges_come_in_their_order_whoever_is_done_first() -> None:
     later = threading.Event()
 
@@ -61,6 +65,8 @@ def test_what_waits_for_its_turn_is_bounded_whatever_a_range_holds(monkeypatch: 
 
 
 def test_an_error_is_met_where_its_range_would_go_on_and_nobody_is_left_reading() -> None:
+    before = readers()
+
     def take(number: int, first: bool) -> BinaryIO:
         if number == 1:
             raise Broke("the second range")
@@ -72,12 +78,12 @@ def test_an_error_is_met_where_its_range_would_go_on_and_nobody_is_left_reading(
         assert stream.read(4) == b"zero"
         with pytest.raises(Broke, match="the second range"):
             stream.read()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("reader", "ranges"))]
+    assert not readers() - before
 
 
 def test_readers_that_wait_for_room_go_home_when_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.abreast.WAITING", 1)
-    begun = threading.Semaphore(0)
+    before, begun = readers(), threading.Semaphore(0)
 
     def endless(number: int, first: bool) -> BinaryIO:
         begun.release()
@@ -86,7 +92,7 @@ def test_readers_that_wait_for_room_go_home_when_nobody_reads_on(monkeypatch: py
     with ahead(iter([([0, 1], None)]), opened(endless), 2) as found:
         next(found)
         assert all(begun.acquire(timeout=30) for _ in range(2))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("reader", "ranges"))]
+    assert not readers() - before
 
 
 def test_ranges_are_grouped_with_what_comes_after_their_last() -> None:

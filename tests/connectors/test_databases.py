@@ -227,10 +227,12 @@ def test_a_small_table_is_read_by_one_connection(base: Base, by_ranges: dict[str
 
 def test_a_read_that_nobody_goes_on_with_leaves_no_reader(base: Base, by_ranges: dict[str, Any]) -> None:
     numbered(base, "left", 60)
+    before = set(threading.enumerate())
     payloads = payloads_of(base.source("left", **by_ranges), None, HERE)
     assert next(payloads).stream.read(5)
     payloads.close()  # type: ignore[attr-defined]
-    assert not [t for t in threading.enumerate() if t.name.startswith(("reader", "ranges"))]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name.startswith(("reader", "ranges"))]
 
 
 # ── as a sink ────────────────────────────────────────────────────────────────────────────────────────

@@ -249,6 +249,7 @@ def test_a_reader_whose_connection_is_ended_moves_no_cursor(
     )
     with pytest.raises((Broke, Unreachable)):
         stream.read()
+    payloads.close()  # type: ignore[attr-defined]
 
 
 def test_tls_proves_who_the_server_is(tmp_path: Path, base: dict[str, Any]) -> None:
