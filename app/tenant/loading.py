@@ -247,10 +247,12 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         books.close()
         # Also of a run that failed: that its source has changed may be why.
         differing = drifting.conclude(number)
-    with desk.store.transaction(batch=True) as cursor:
-        quarantine.fold(cursor, loading.id, number)
-        unsure = ""
-        if books.whole:
+        # And its rejects stay: of a schedule that fails at every time they would grow without end.
+        with desk.store.transaction(batch=True) as cursor:
+            quarantine.fold(cursor, loading.id, number)
+    unsure = ""
+    if books.whole:
+        with desk.store.transaction(batch=True) as cursor:
             filtered = progress.ledger.filtered
             unsure = presence.conclude(cursor, number, loading.id, filtered=filtered)
     notes = [

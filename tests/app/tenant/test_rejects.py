@@ -117,6 +117,19 @@ def test_dismissed_rejects_stay_in_the_books_and_are_not_replayed(client: Client
     assert client.run(1).ledger.rejected == 2
 
 
+def test_a_run_that_fails_every_time_leaves_its_rejects_once(client: Client) -> None:
+    rows = "".join(f"203.0.113.{n % 250},{'lots' if n % 40 == 3 else n % 100}\n" for n in range(160))
+    read = client.create_source(text=f"indicator,confidence\n{rows}", name="Feed").source
+    mapping = client.suggest(read.id, target="indicator").suggestions[0].mapping
+    made = client.create_pipeline(name="Feed", source=read.id, mappings=[mapping], error_threshold=0.0)
+    states = [client.start_run(made.pipeline.id, wait=60).state for _ in range(3)]
+    assert states == ["failed"] * 3
+
+    waiting = client.rejects().rejects
+    assert len(waiting) == client.run(1).ledger.rejected
+    assert {reject.run for reject in waiting} == {3}
+
+
 def test_a_line_that_is_no_row_has_no_fields_to_change(client: Client, feed: Path) -> None:
     client.ingest(feed, wait=60)
     ragged = client.rejects(rule="readable").rejects[0]
