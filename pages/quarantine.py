@@ -314,16 +314,19 @@ def page() -> None:
     repairs.repaired(client)
     left, right = st.columns([3, 7], gap="small")
     with left:
-        slot = st.empty()
+        # What is emptied is drawn anew, and a focus in it is lost: the list itself stands in a place of its own.
+        soon = st.empty()
+        place = st.container()
         elsewhere(client, given, total)
     if kept_causes(given, found) is None:
         # At once without the fixes: trying those out takes a moment.
-        with slot.container():
+        with soon.container():
             causes_list(found, found[at], key="cause-at-once")
     with right, st.spinner("Trying out fixes"):
         found = proposed_causes(client, given, found)
     at = place_of(found)
-    with slot.container():
+    soon.empty()
+    with place:
         causes_list(found, found[at])
     with right:
         detail(client, found[at])
