@@ -41,7 +41,8 @@ def test_a_taxii_server_is_tried_then_added_and_run(
 def test_a_feed_that_is_described_already_asks_for_its_key_only(reaching: Served, page: Page) -> None:
     enter(page, reaching)
     page.goto(f"{reaching.url}/sources?new=feed:otx")
-    expect(page.locator("input[type=password]")).to_be_visible()
+    expect(page.get_by_role("textbox", name="Secret", exact=True)).to_be_visible()
+    expect(page.get_by_label("Refresh token", exact=True)).to_be_hidden()
     expect(page.get_by_role("textbox", name="Records", exact=True)).to_have_count(0)
     page.get_by_text("Further settings").click()
     expect(page.get_by_role("textbox", name="Address", exact=True)).to_have_value(
