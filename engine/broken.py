@@ -164,14 +164,19 @@ def _words(value: Mapped, o: Words, wanted: bool, context: Context) -> Expr:
         known = list(o.values or ())
     if value.type is FieldType.TEXTS:
         entry = column("entry")
-        inside = one_of(entry, [str(w) for w in known])
-        odd = keep(value.column, "entry", no(inside) if wanted else inside)
+        odd = keep(value.column, "entry", _odd(entry, one_of(entry, [str(w) for w in known]), wanted))
         return exp.GT(this=call("len", odd), expression=tree(0))
     if value.type in (FieldType.INTEGER, FieldType.DECIMAL):
-        inside = exp.In(this=value.column, expressions=[_limit(w, value.type, context) for w in known])
-    else:
-        inside = one_of(_text(value, context), [w if isinstance(w, str) else _written(w) for w in known])
-    return no(inside) if wanted else inside
+        inside: Expr = exp.In(this=value.column, expressions=[_limit(w, value.type, context) for w in known])
+        return _odd(value.column, inside, wanted)
+    written = context.once(_text(value, context))
+    inside = one_of(written, [w if isinstance(w, str) else _written(w) for w in known])
+    return _odd(written, inside, wanted)
+
+
+def _odd(value: Expr, inside: Expr, wanted: bool) -> Expr:
+    """A value that is there, and is not within where that is wanted, or is where it is not."""
+    return exp.and_(given(value), no(inside)) if wanted else inside
 
 
 def _written(value: Value) -> str:

@@ -131,28 +131,39 @@ def _kind(value: Expr, options: Kinded, context: Context) -> Expr:
     told = options.told(context)
     if isinstance(told, exp.Literal):
         return told
-    looks = careful(value, types.recognise(sql(value)))
+    clean = _refanged(value, context)
+    looks = careful(clean, types.looks(sql(clean)))
     return context.once(looks if told is None else call("coalesce", told, looks))
+
+
+def _refanged(value: Expr, context: Context) -> Expr:
+    """The value without defanging marks, named once: what looks at it then needs no lambda of its own."""
+    return context.once(careful(value, types.refang(sql(value))))
 
 
 def _form(value: Expr, options: Kinded, context: Context) -> Expr:
     """The value's canonical form, named once; NULL where it is not of its kind."""
     told = options.told(context)
-    if told is None or isinstance(told, exp.Literal):
-        kind = types.KINDS["indicator" if told is None else told.name]
-        return context.once(careful(value, kind.canonical(sql(value))))
+    if isinstance(told, exp.Literal):
+        return context.once(careful(value, types.KINDS[told.name].canonical(sql(value))))
+    if told is None:
+        return context.once(_looks_form(_refanged(value, context)))
     return context.once(_told_form(value, told, context))
+
+
+def _looks_form(clean: Expr) -> Expr:
+    return careful(clean, types.KINDS["indicator"].form(sql(clean)))
 
 
 def _told_form(value: Expr, told: Expr, context: Context) -> Expr:
     """As `types.canonical_as`, with the clean value in a layer of its own instead of a lambda."""
-    refanged = context.once(careful(value, types.refang(sql(value))))
+    refanged = _refanged(value, context)
     trimmed = context.once(call("trim", value, BLANKS))
     arms: list[tuple[Expr, Expr]] = []
     for name, kind in types.KINDS.items():
         clean = sql(refanged if kind.refangs else trimmed)
         if name == "indicator":
-            arms.insert(0, (absent(told), careful(value, kind.canonical(sql(value)))))
+            arms.insert(0, (absent(told), _looks_form(refanged)))
         elif name in ("ipv4", "ipv6"):
             network = types.KINDS["cidr"].form(clean)
             arms.append((same(told, name), call("coalesce", raw(kind.form(clean)), raw(network))))

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 
+from engine.types.sql import among
+
 Expr = exp.Expr
 DUCKDB = Dialect.get_or_raise("duckdb")
 
@@ -85,9 +87,12 @@ def absent(value: Expr) -> Expr:
     return exp.Is(this=value, expression=exp.null())
 
 
-def one_of(value: Expr, values: Iterable[Expr | str | int | float | bool | None]) -> Expr:
-    """The value is one of a fixed list."""
-    return exp.In(this=value, expressions=[tree(v) for v in values])
+def one_of(value: Expr, words: Iterable[str]) -> Expr:
+    """The text is one of a fixed list; false or NULL where there is no text."""
+    listed = list(words)
+    if any("\0" in word for word in listed):
+        return exp.In(this=value, expressions=[text(word) for word in listed])
+    return raw(among(sql(value), listed))
 
 
 def same(left: Expr, right: Expr | str | int | float) -> Expr:

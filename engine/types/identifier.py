@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.types.kind import Kind
-from engine.types.sql import full, literal, literals, when
+from engine.types.sql import among, full, literal, when
 from engine.types.vocabularies.country import ALPHA3, COUNTRIES
 
 UUID = "[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
@@ -48,7 +48,7 @@ def country_form(value: str) -> str:
     """ISO 3166-1 alpha-2, upper case; alpha-3 is turned into it."""
     pairs = ", ".join(f"{literal(three)}: {literal(two)}" for three, two in ALPHA3.items())
     return (
-        f"CASE WHEN length({value}) = 2 AND upper({value}) IN ({literals(sorted(COUNTRIES))}) THEN upper({value}) "
+        f"CASE WHEN length({value}) = 2 AND {among(f'upper({value})', sorted(COUNTRIES))} THEN upper({value}) "
         f"WHEN length({value}) = 3 THEN MAP {{{pairs}}}[upper({value})] END"
     )
 

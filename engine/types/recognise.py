@@ -73,7 +73,7 @@ def looks_form(clean: str) -> str:
 
 def _tree(v: str, leaf: Leaf) -> str:
     digests = " ".join(f"WHEN {length} THEN {leaf(name, f'lower({v})')}" for name, length in LENGTHS.items())
-    hexadecimal = f"strlen({v}) IN (32, 40, 56, 62, 64, 70, 96, 128) AND {full(v, '[0-9a-fA-F]+')}"
+    hexadecimal = f"list_contains({[*LENGTHS.values(), 62, 70]}, strlen({v})) AND {full(v, '[0-9a-fA-F]+')}"
     digest = f"CASE strlen({v}) {digests} WHEN 62 THEN {leaf('jarm', hex_form(62)(v))} ELSE {leaf('tlsh', tlsh_form(v))} END"
     yara = f"WHEN {is_yara(v)} THEN {leaf('yara', v)}"
     return (

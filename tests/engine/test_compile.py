@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine import types
@@ -223,6 +223,7 @@ def test_the_way_of_a_value_shows_it_after_every_step() -> None:
     ]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     values=st.lists(st.text(max_size=12), min_size=1, max_size=8),
     low=st.none() | st.integers(0, 12),
