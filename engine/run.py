@@ -218,7 +218,7 @@ class _Books(Generic[StagedT]):
         ledger, threshold = self.progress.ledger, self.limits.error_threshold
         if threshold is not None and ledger.read >= _FEW_ROWS and ledger.rejected > threshold * ledger.read:
             raise TooManyRejects(
-                f"{ledger.rejected:,} of the first {ledger.read:,} rows, against {threshold:.1%} allowed.",
+                f"{ledger.rejected:,} of the first {ledger.read:,} rows, against {threshold * 100:.1f} % allowed.",
                 action="Repair the mapping, or raise the pipeline's error threshold.",
             )
 

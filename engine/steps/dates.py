@@ -10,21 +10,24 @@ from engine import types
 from engine.model import FieldType
 from engine.scratch import complaint, scratch
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, both, call, cast, choose, listed, raw, same, sql, tree
+from engine.steps.tree import Expr, both, call, cast, choose, either, listed, raw, same, sql, tree
 
 
 def moment(value: Expr, context: Context) -> Expr:
     """A timestamp in UTC from any unambiguous spelling (`engine.types.timestamp`).
 
-    DuckDB's own cast ignores an offset and takes words such as infinity, so only `YYYY-…Z` goes there.
+    DuckDB's own cast ignores an offset and takes words such as infinity, so only `YYYY-…Z` goes there, and what has
+    no room for an offset: `YYYY-MM-DD hh:mm:ss`.
     """
     value = context.once(value)
-    plain = both(
-        call("ends_with", value, "Z"),
-        same(call("substring", value, 5, 1), "-"),
-        exp.Between(this=call("strlen", value), low=tree(20), high=tree(30)),
-    )
+    zoned = both(call("ends_with", value, "Z"), exp.Between(this=_size(value), low=tree(20), high=tree(30)))
+    clock = both(same(_size(value), 19), same(call("substring", value, 17, 1), ":"))
+    plain = both(same(call("substring", value, 5, 1), "-"), exp.Paren(this=either(zoned, clock)))
     return choose((plain, cast(value, "TIMESTAMP")), (_has_digit(value), raw(types.timestamp(sql(value)))))
+
+
+def _size(value: Expr) -> Expr:
+    return call("strlen", value)
 
 
 def _has_digit(value: Expr) -> Expr:
