@@ -73,7 +73,7 @@ def test_an_address_is_fetched_becomes_a_source_and_is_checked_stage_by_stage(
     page.get_by_text("The connection, a newer file").click()
     page.get_by_role("button", name="Check the connection").click()
     stages = page.get_by_role("table", name="Connection")
-    expect(stages).to_contain_text("Address")
+    expect(stages).to_contain_text("127.0.0.1 is an address")
     expect(stages).to_contain_text("Holds")
 
 
