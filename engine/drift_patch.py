@@ -13,7 +13,7 @@ from engine.model import FieldMapping, Mapping, Step, TargetModel
 from engine.steps.tree import sql
 
 # The options of steps that name a field of the source.
-_NAMING = ("kind_field",)
+_NAMING = ("kind_field", "value_field", "within")
 _LISTING = ("concat", "coalesce")
 
 

@@ -258,6 +258,7 @@ def _choices_of(client: Client, sources: list[str]) -> dict[str, list[str]]:
     return {
         "fields": sources,
         "kind_field": sources,
+        "value_field": sources,
         "within": sources,
         "kind": kinds,
         "vocabulary": vocabularies,

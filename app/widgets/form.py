@@ -13,7 +13,7 @@ from app.widgets import words
 
 # Words of a property's name that are written in capitals.
 SHORT = {word: word.upper() for word in ("tls", "ca", "url", "api", "id", "sql", "tlp", "misp", "ssh")}
-FROM_FIELDS = {"kind_field", "within"}
+FROM_FIELDS = {"kind_field", "value_field", "within"}
 # Of what form a text is that stands for a time.
 TIMES = {"date-time": "2026-01-31T06:00:00Z", "date": "2026-01-31"}
 

@@ -9,7 +9,20 @@ from sqlglot import exp
 
 from engine import types
 from engine.steps.catalogue import BadMapping, Context, Options, step
-from engine.steps.tree import Expr, absent, call, careful, choose, one_of, raw, same, sql, text
+from engine.steps.tree import (
+    Expr,
+    absent,
+    both,
+    call,
+    careful,
+    choose,
+    given,
+    one_of,
+    raw,
+    same,
+    sql,
+    text,
+)
 from engine.types.refang import BLANKS
 
 
@@ -133,7 +146,17 @@ def _kind(value: Expr, options: Kinded, context: Context) -> Expr:
         return told
     clean = _refanged(value, context)
     looks = careful(clean, types.looks(sql(clean)))
-    return context.once(looks if told is None else call("coalesce", told, looks))
+    if told is None:
+        return context.once(looks)
+    return context.once(
+        call("coalesce", choose((_is_ipv6(told, clean), text("ipv6")), otherwise=told), looks)
+    )
+
+
+def _is_ipv6(told: Expr, clean: Expr) -> Expr:
+    """An IPv6 address that came as an IPv4 one: most words for an address say nothing of its version."""
+    form = raw(types.KINDS["ipv6"].form(sql(clean)))
+    return both(same(told, "ipv4"), call("contains", clean, ":"), given(form))
 
 
 def _refanged(value: Expr, context: Context) -> Expr:
@@ -166,7 +189,8 @@ def _told_form(value: Expr, told: Expr, context: Context) -> Expr:
             arms.insert(0, (absent(told), _looks_form(refanged)))
         elif name in ("ipv4", "ipv6"):
             network = types.KINDS["cidr"].form(clean)
-            arms.append((same(told, name), call("coalesce", raw(kind.form(clean)), raw(network))))
+            other = [raw(types.KINDS["ipv6"].form(clean))] if name == "ipv4" else []
+            arms.append((same(told, name), call("coalesce", raw(kind.form(clean)), raw(network), *other)))
         else:
             arms.append((same(told, name), raw(kind.form(clean))))
     return choose(*arms, otherwise=call("nullif", trimmed, ""))
@@ -178,6 +202,26 @@ def _told_form(value: Expr, told: Expr, context: Context) -> Expr:
 )  # fmt: skip
 def recognise(value: Expr, options: Kinded, context: Context) -> Expr:
     return _kind(context.once(value), options, context)
+
+
+class Version(Options):
+    """Where the address itself stands."""
+
+    value_field: str = Field(min_length=1, title="Field with the address")
+
+    def reads(self) -> tuple[str, ...]:
+        return (self.value_field,)
+
+
+@step(
+    "ip_version", title="Tell IPv6 from IPv4", options=Version, group="intelligence",
+    summary="Says ipv6 where a word such as ip came with an IPv6 address; other words stay.",
+)  # fmt: skip
+def ip_version(value: Expr, options: Version, context: Context) -> Expr:
+    value = context.once(value)
+    told = vocabulary_of("indicator-kind", value, context)
+    clean = _refanged(context.column(options.value_field), context)
+    return choose((_is_ipv6(told, clean), text("ipv6")), otherwise=value)
 
 
 class UrlPart(Options):

@@ -122,6 +122,11 @@ def _derive(profile: Profile, target: TargetModel, found: dict[str, FieldSuggest
             for step in value.steps
         )
         found["value"] = value.model_copy(update={"steps": steps})
+    named = found.get("value_type")
+    if named is not None and named.accepted and profile.column(value.best.source).shapes.get("ipv6"):
+        # Most words for an address are of either version.
+        version = Step(step="ip_version", options={"value_field": value.best.source})
+        found["value_type"] = named.model_copy(update={"steps": (*named.steps, version)})
     blanks = tuple(step for step in value.steps if step.step == "null_if")
     best = Candidate(source=value.best.source, score=value.best.score, reasons=("worked out from the value",))
     for name, step in _DERIVED.items():

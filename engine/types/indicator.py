@@ -22,8 +22,11 @@ def form_as(value: str, clean: str, kind: str, kinds: Iterable[Kind]) -> str:
     columns: all three stand here many times.
     """
     forms = {one.name: one.form(clean if one.refangs else trimmed(value)) for one in kinds}
+    six = forms["ipv6"]
     for name in _NETWORKS:
         forms[name] = f"coalesce({forms[name]}, {forms['cidr']})"
+    # Most words for an address are of either version.
+    forms["ipv4"] = f"coalesce({forms['ipv4']}, {six})"
     arms = " ".join(f"WHEN {literal(name)} THEN {form}" for name, form in forms.items())
     return (
         f"CASE WHEN {kind} IS NULL OR {kind} = 'indicator' THEN {looks_form(clean)} ELSE "

@@ -122,7 +122,7 @@ def test_a_schedule_shows_its_next_five_times_here_and_in_utc(house: House) -> N
     ("change", "told"),
     [
         ({"spec": {"cron": "61 * * * *"}}, "61"),
-        ({"spec": {"seconds": 60}}, "cron"),
+        ({"spec": {"seconds": 60}}, "Cron: it is missing"),
         ({"time_zone": "Mars/Olympus"}, "Mars/Olympus"),
         ({"policy": {"overlap": "both"}}, "overlap"),
     ],

@@ -169,4 +169,4 @@ def test_back_goes_back_and_an_address_opens_the_same_again(
     page.go_back()
     expect(studio).to_be_visible()
     counted = links.locator("a[href*='/quarantine']").evaluate("e => getComputedStyle(e, '::after').content")
-    assert "115" in counted
+    assert "50" in counted

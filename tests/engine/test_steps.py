@@ -162,7 +162,7 @@ def test_no_value_makes_a_step_raise_and_null_stays_null(name: str) -> None:
     needed: dict[str, dict[str, Any]] = {
         "split": {"by": ","}, "concat": {"fields": ["a"]}, "extract": {"regex": "x"}, "replace": {"find": "x"},
         "prefix": {"text": "x"}, "suffix": {"text": "x"}, "json_path": {"path": "$.x"}, "null_if": {"values": ["x"]},
-        "map": {"values": {"x": "y"}}, "coalesce": {"fields": ["a"]}, "url_part": {"part": "host"},
+        "map": {"values": {"x": "y"}}, "coalesce": {"fields": ["a"]}, "url_part": {"part": "host"}, "ip_version": {"value_field": "a"},
         "lookup": {"target": "thing", "match": "value", "field": "kind"}, "default": {"value": "x"},
         "parse_date": {"formats": ["%Y", "iso", "epoch", "date"], "day_first": True},
     }  # fmt: skip

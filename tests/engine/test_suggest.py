@@ -142,6 +142,13 @@ def test_a_column_of_kinds_tells_the_value_what_it_is() -> None:
     assert found.field("value").steps[-1].options["kind_field"] == "ioc_type"
 
 
+def test_an_address_of_version_6_is_told_from_one_of_version_4_where_their_word_is_the_same() -> None:
+    found = suggest(profiled(ioc=["192.0.2.1", "2001:db8::1"], ioc_type=["ip", "ip"]), INDICATOR)
+    step = found.field("value_type").steps[-1]
+    assert (step.step, step.options) == ("ip_version", {"value_field": "ioc"})
+    assert pairs(found)["value_type"] == "ioc_type"
+
+
 def test_foreign_words_for_kinds_become_a_value_map() -> None:
     found = suggest(profiled(Indikator=["192.0.2.1"], Typ=["IP-Adresse"]), INDICATOR)
     assert found.field("value_type").steps[0].options["values"] == {"IP-Adresse": "ipv4"}
