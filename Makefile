@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 # More than cores: many tests wait for a server, a browser or a kill.
-WORKERS ?= 4
+WORKERS ?= 3
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
