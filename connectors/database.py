@@ -14,7 +14,8 @@ import sqlglot
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from sqlglot import exp
 
-from connectors.abreast import Reader, ahead, joined
+from connectors import slices
+from connectors.abreast import Reader, ahead, grouped, joined
 from connectors.addresses import Resolve, checked, resolve
 from connectors.registry import Reach
 from connectors.stages import failed, leads
@@ -223,6 +224,7 @@ def one_select(text: str, dialect: str) -> str:
 
 
 ConditionT = TypeVar("ConditionT")
+RangeT_co = TypeVar("RangeT_co", covariant=True)
 
 
 def payloads(
@@ -238,6 +240,19 @@ def payloads(
         yield Payload(f"{config.table or 'query'}{part}.csv", stream, after, CSV)
         while stream.read(1 << 20):
             pass  # what was not wanted still has to pass before the next question
+
+
+class Ranges(Protocol[RangeT_co]):
+    """The ranges of a key behind a value, of so many rows each, and the value each reaches."""
+
+    def __call__(self, since: str | None, *, rows: int) -> Iterator[tuple[RangeT_co, str | None]]: ...
+
+
+def ranges(
+    since: Cursor | None, key: str, by: Ranges[ConditionT]
+) -> Iterator[tuple[Sequence[ConditionT] | None, Cursor | None]]:
+    """What to read by several connections: some ranges of the key at a time, with the cursor after them."""
+    return slices.cut(since, key, lambda value: grouped(by(value, rows=RANGE), RANGES))
 
 
 def abreast(

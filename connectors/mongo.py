@@ -38,7 +38,7 @@ from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
 from connectors import database, slices
-from connectors.abreast import ahead, grouped, joined
+from connectors.abreast import ahead, joined
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable
 from connectors.mongo_changes import changes
@@ -190,13 +190,10 @@ def _slices(
 def _abreast(collection: Collection[Document], config: Config, since: Cursor | None) -> Iterator[Payload]:
     """Everything by ranges of its ids, read by several connections."""
 
-    def by_id(value: str | None) -> Iterator[tuple[Sequence[Document], str | None]]:
-        return grouped(_by(collection, config, "_id", 0, value, rows=database.RANGE), database.RANGES)
-
     def take(condition: Document, first: bool) -> BinaryIO:
         return _lines(collection, config, condition, "_id")
 
-    groups = slices.cut(since, "_id", by_id)
+    groups = database.ranges(since, "_id", partial(_by, collection, config, "_id", 0))
     with ahead(groups, lambda: nullcontext(take), config.connections) as found:
         for group, after in found:
             stream = joined(group) if group else take({}, True)

@@ -18,7 +18,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.cursors import SSCursor
 
 from connectors import database, slices
-from connectors.abreast import Take, grouped
+from connectors.abreast import Take
 from connectors.addresses import Resolve, resolve
 from connectors.database import NotReadable, Relation
 from connectors.mysql_rows import csv_of
@@ -92,7 +92,8 @@ def read(
                 yield from database.payloads(config, found, rows)
                 return
             opened = partial(_reading, config, relation, reach, resolver)
-            groups = _ranges(connection, relation, key, since)
+            by_key = partial(_by, connection, relation, key, overlap=0)
+            groups = database.ranges(since, key.name, by_key)
             yield from database.abreast(config, groups, opened, partial(rows, Condition()))
         except pymysql.Error as error:
             raise told(error, config) from None
@@ -137,17 +138,6 @@ def _slices(
     by_key = partial(_by, connection, relation, key, overlap=0)
     for found, after in slices.cut(since, key.name, by_key):
         yield found or Condition(), after
-
-
-def _ranges(
-    connection: Connection, relation: Read, key: Column, since: Cursor | None
-) -> Iterator[tuple[Sequence[Condition] | None, Cursor | None]]:
-    """What to read by several connections: some ranges of the key at a time, with the cursor after them."""
-
-    def by_key(value: str | None) -> Iterator[tuple[Sequence[Condition], str | None]]:
-        return grouped(_by(connection, relation, key, value, overlap=0, rows=database.RANGE), database.RANGES)
-
-    return slices.cut(since, key.name, by_key)
 
 
 def _by(
