@@ -253,8 +253,7 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
     unsure = ""
     if books.whole:
         with desk.store.transaction(batch=True) as cursor:
-            filtered = progress.ledger.filtered
-            unsure = presence.conclude(cursor, number, loading.id, filtered=filtered)
+            unsure = presence.conclude(cursor, number, loading.id, filtered=progress.ledger.filtered)
     notes = [
         *shape.notes,
         *(f.says for f in differing),

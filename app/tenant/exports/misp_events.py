@@ -42,9 +42,9 @@ def events(
     """Events with at most `PIECE` records each, and in `records` which records stand for what in them.
 
     `publication` tells it from every other one that may push to the same instance, `title` names its event.
-    `own` says whether it is the event of ours. A record without a form in MISP comes as a piece of its own, without an event and with the reason. Sightings
-    come one by one, with the attribute each is of as `sighted` knows it. What is `back` after it was taken back is
-    deleted no more; what somebody else has deleted stays so.
+    `own` says whether it is the event of ours. A record without a form in MISP comes as a piece of its own,
+    without an event and with the reason. Sightings come one by one, with the attribute each is of as `sighted`
+    knows it. What is `back` after it was taken back is deleted no more; what somebody else has deleted stays so.
     """
     refuse(target, ("report", "stix-object", "sighting"))
     if target.name == "sighting":
