@@ -127,7 +127,7 @@ def installation(module: str = "tests.proof.serve", **settings: Any) -> Iterator
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(holds: Callable[[], object], seconds: float = 30.0, pause: float = 0.02) -> None:
+def until(holds: Callable[[], object], seconds: float = 30.0, pause: float = 0.05) -> None:
     """Wait until it holds; fail where it does not in time."""
     end = time.monotonic() + seconds
     while not holds():
@@ -144,4 +144,4 @@ def patiently(ask: Callable[[], Any], seconds: float = 40.0) -> Any:
         except (Retry, NoAnswer):
             if time.monotonic() > end:
                 raise
-            time.sleep(0.05)
+            time.sleep(0.1)

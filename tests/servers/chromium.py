@@ -33,7 +33,7 @@ def find() -> Path:
         program = Path(record.read_text().strip())
         if program.exists():
             return program
-    for name in ("chromium", "chromium-browser", "google-chrome"):
+    for name in ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:
             return Path(found)
