@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import BinaryIO
 
@@ -114,6 +114,7 @@ class Sealer:
         self._index = 0
         self._open = True
         self._hash = hashlib.sha256()
+        self._hashing: Future[None] | None = None
         self.size = 0
 
     @classmethod
@@ -146,6 +147,7 @@ class Sealer:
 
     @property
     def sha256(self) -> str:
+        self._hashed()
         return self._hash.hexdigest()
 
     @property
@@ -165,6 +167,7 @@ class Sealer:
         if not self._open:
             raise Bug("this seal is closed")
         view = memoryview(data).cast("B")
+        self._hash_beside(view)
         at = 0
         while at < len(view):
             if len(self._held) == CHUNK:
@@ -178,21 +181,31 @@ class Sealer:
                 self._held += view[at : at + taken]
             self.size += taken
             at += taken
+        if not view.readonly:
+            self._hashed()
         return len(view)
+
+    def _hash_beside(self, view: memoryview) -> None:
+        """Hashing takes as long as all the rest: another processor does it, until there is more to hash."""
+        self._hashed()
+        if len(view) < CHUNK:
+            self._hash.update(view)
+        else:
+            self._hashing = _BESIDE.submit(self._hash.update, view)
+
+    def _hashed(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
     def _put(self, plain: Bytes, last: bool) -> None:
         if self._index >= _MOST_CHUNKS:
             raise Stop("A payload has at most 4 PiB.", action="Split it.")
         # Until the chunk is whole on the sink this sealer is not to be used: see `resume`.
         self._open = False
-        # Hashing takes as long as all the rest, and another processor can do it meanwhile.
-        hashing = _BESIDE.submit(self._hash.update, plain)
-        try:
-            sealed = self._chunks.seal(self._prefix, self._index, last, plain)
-            _write_all(self._sink, self._prefix)
-            _write_all(self._sink, sealed)
-        finally:
-            hashing.result()
+        sealed = self._chunks.seal(self._prefix, self._index, last, plain)
+        _write_all(self._sink, self._prefix)
+        _write_all(self._sink, sealed)
         self._index += 1
         self._open = not last
 

@@ -18,7 +18,7 @@ async def receive(desk: Desk, request: Request, upload: str, offset: int) -> int
 
     Where the sender goes away in the middle, what arrived is kept, so that it can go on from there.
     """
-    held, size, limit = list[bytes](), 0, desk.settings.upload_limit
+    held, size, limit, began = list[bytes](), 0, desk.settings.upload_limit, offset
 
     async def seal() -> int:
         data = b"".join(held)
@@ -27,6 +27,8 @@ async def receive(desk: Desk, request: Request, upload: str, offset: int) -> int
 
     try:
         async for piece in request.stream():
+            if not piece:
+                continue  # the end of a body is an empty piece
             held.append(piece)
             size += len(piece)
             if offset + size > limit:
@@ -37,7 +39,8 @@ async def receive(desk: Desk, request: Request, upload: str, offset: int) -> int
         if held:
             await seal()
         raise
-    return await seal() if held else offset
+    # Where nothing came, it is still said whether it would have belonged there.
+    return await seal() if held or offset == began else offset
 
 
 async def receive_whole(desk: Desk, request: Request, name: str) -> Segment:

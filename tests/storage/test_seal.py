@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
@@ -42,15 +43,21 @@ def test_what_was_sealed_comes_out_at_every_size_around_a_chunk(size: int) -> No
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from([0, 1, 7, 4096, CHUNK - 1, CHUNK, CHUNK + 1]), max_size=4))
-def test_it_does_not_matter_in_what_pieces_the_bytes_came(pieces: list[int]) -> None:
+@given(
+    st.lists(st.sampled_from([0, 1, 7, 4096, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 5]), max_size=4),
+    st.booleans(),
+)
+def test_it_does_not_matter_in_what_pieces_the_bytes_came(pieces: list[int], again: bool) -> None:
     data, sink = io.BytesIO(PLAIN), io.BytesIO()
     with Sealer(sink, KEY, "acme", "r1", 1) as sealer:
         for piece in pieces:
-            assert sealer.write(memoryview(data.read(piece))) <= piece
+            come = data.read(piece)
+            buffer = bytearray(come)
+            assert sealer.write(memoryview(buffer if again else come)) <= piece
+            buffer[:] = bytes(len(buffer))  # whoever reads into one buffer again and again may do so
     whole = PLAIN[: sum(pieces)]
     assert opened(sink.getvalue()).read() == whole
-    assert (sealer.size, len(sealer.sha256)) == (len(whole), 64)
+    assert (sealer.size, sealer.sha256) == (len(whole), hashlib.sha256(whole).hexdigest())
 
 
 @settings(max_examples=60, deadline=None)
