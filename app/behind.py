@@ -7,13 +7,17 @@ import sys
 import threading
 from contextlib import suppress
 
-FURTHER = 9
+# A load is no faster than what reads and commits in it: those go before its threads that stage.
+LOADING, STAGING = 5, 9
 
 
-def go_behind() -> None:
-    """Let the calling thread go behind all others of its process, for good. Niceness is a thread's own on Linux only."""
+def go_behind(further: int = LOADING) -> None:
+    """Let the calling thread, and those it begins, go behind the others of its process for good, on Linux.
+
+    Elsewhere niceness is no thread's own. Nobody but the administrator can take it back.
+    """
     if sys.platform == "linux":
         with suppress(OSError):
             # That of the first thread: one that is begun by a thread behind is behind already.
             first = os.getpriority(os.PRIO_PROCESS, os.getpid())
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + FURTHER)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + further)

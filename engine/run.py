@@ -108,8 +108,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Limits:
-    """How a run works: rows to a batch, staging threads, the share of rejects that ends it, and what each of its
-    threads does first.
+    """How a run works: rows to a batch, staging threads and what each of them does first, and the share of rejects
+    that ends it.
     """
 
     batch_rows: int = BATCH_ROWS
@@ -134,7 +134,7 @@ def run(
     """
     with (
         ThreadPoolExecutor(limits.workers, "stage", limits.begin) as stagers,
-        ThreadPoolExecutor(1, "commit", limits.begin) as committer,
+        ThreadPoolExecutor(1, "commit") as committer,
     ):
         books = _Books(store, committer, progress, limits, first_batch, position)
         waiting: deque[tuple[Place, int, Future[StagedT]]] = deque()

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import Any, BinaryIO
 
-from app.behind import go_behind
+from app.behind import STAGING, go_behind
 from app.tenant import drift
 from app.tenant.credential_use import arriving
 from app.tenant.desk import Desk, Live, pipeline, received, source, targets
@@ -296,7 +297,7 @@ _TAKES_BACK = (RunRuleBroken, RuleFailedTheRun, TooManyRejects)
 
 def limits_of(desk: Desk, loading: Pipeline) -> Limits:
     threads = desk.settings.worker_threads
-    return Limits(workers=threads, error_threshold=loading.error_threshold, begin=go_behind)
+    return Limits(workers=threads, error_threshold=loading.error_threshold, begin=partial(go_behind, STAGING))
 
 
 def go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:

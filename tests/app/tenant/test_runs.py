@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from app.behind import FURTHER
+from app.behind import LOADING, STAGING
 from app.client import Client
 from app.tenant import loading
 from app.tenant.desk import Desk
 from app.wire import Refused
 from engine.model import Pipeline, Rule, Severity
-from engine.run import Placed
 from storage import definitions, runs
 from storage.books import RunBooks
 
@@ -175,14 +174,19 @@ def test_a_load_goes_behind_what_people_wait_for(
     client: Client, feed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a hundred people wait for pages while both cores stage rows."""
-    mine, seen = os.getpriority(os.PRIO_PROCESS, 0), set[int]()
-    stage = RunBooks.stage
+    mine, seen = os.getpriority(os.PRIO_PROCESS, 0), set[tuple[str, int]]()
 
-    def noting(books: RunBooks, placed: Placed) -> Any:
-        seen.add(os.getpriority(os.PRIO_PROCESS, 0))
-        return stage(books, placed)
+    def noting(name: str) -> None:
+        work = getattr(RunBooks, name)
 
-    monkeypatch.setattr(RunBooks, "stage", noting)
+        def noted(books: RunBooks, given: Any) -> Any:
+            seen.add((name, os.getpriority(os.PRIO_PROCESS, 0)))
+            return work(books, given)
+
+        monkeypatch.setattr(RunBooks, name, noted)
+
+    noting("stage")
+    noting("commit")
     client.ingest(feed, wait=60)
-    assert seen == {min(mine + FURTHER, 19)}
+    assert seen == {("stage", min(mine + STAGING, 19)), ("commit", min(mine + LOADING, 19))}
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
