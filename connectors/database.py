@@ -24,7 +24,7 @@ from engine.ports import Cursor, Payload, Stage
 
 CSV = "text/csv"
 # Rows to a payload: what one cursor stands for.
-ROWS = 500_000
+ROWS = 250_000
 # Rows to a range of a table that several connections read, and ranges to a payload of it.
 RANGE, RANGES = 25_000, 4
 # Tables or collections that are listed to choose from.

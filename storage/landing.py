@@ -163,6 +163,13 @@ class Landing:
             self._close(run)
             shutil.rmtree(self._folder(run), ignore_errors=True)
 
+    def discard(self, run: str, number: int) -> None:
+        """Remove one payload, if it is there."""
+        with self._lock(run):
+            # The other way round a crash would leave a payload that nobody can tell the name of.
+            for path in (self._path(run, number), self._folder(run) / f"{int(number)}.meta"):
+                path.unlink(missing_ok=True)
+
     # Uploads
 
     def begin(self, name: str, size: int | None = None, media_type: str = "") -> str:

@@ -6,7 +6,7 @@ only into a configuration all of whose hosts it is bound to, and what comes back
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -78,7 +78,7 @@ def typed(connector: str, config: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in found.items() if isinstance(value, str) and value}
 
 
-def arriving(desk: Desk, read: Source, since: Cursor | None, *, by: str) -> Iterator[Payload]:
+def arriving(desk: Desk, read: Source, since: Cursor | None, *, by: str) -> Generator[Payload]:
     """What a source has that is new since the cursor, within what the installation may reach."""
     with given(desk, read, by) as ready:
         yield from payloads_of(

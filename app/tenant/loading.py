@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -16,6 +16,7 @@ from app.tenant import drift
 from app.tenant.credential_use import arriving
 from app.tenant.desk import Desk, Live, pipeline, received, source, targets
 from app.tenant.drift import Drifting, Froze, planned_fields
+from app.tenant.fetching import fetched
 from app.tenant.judging import RunRuleBroken, judged
 from connectors.formats import reader
 from engine.compile import Plan, compile_plan
@@ -54,7 +55,7 @@ class Intake:
     reached: dict[tuple[int, int], Cursor] = field(default_factory=dict)
     sealed: list[tuple[Segment, Cursor | None]] | None = None
 
-    def placed(self, resume: Resume) -> Iterator[Placed]:
+    def placed(self, resume: Resume) -> Generator[Placed]:
         """Every chunk not yet committed, in order."""
         for number, (segment, after) in enumerate(self._segments() if self.sealed is None else self.sealed):
             if self.drifting is not None:
@@ -65,16 +66,17 @@ class Intake:
         """Seal all there is and look at it, so that what is found counts before the first row is staged."""
         assert self.drifting is not None  # noqa: S101  there is nobody else to look for
         self.sealed = []
-        for segment, after in self._segments():
-            self.sealed.append((segment, after))
-            self.drifting.took(segment)
-            with self.desk.landing.open(segment) as stream:
-                for _, chunk in self._read(stream):
-                    if self.progress.cancelled.is_set():
-                        raise Cancelled()
-                    self.drifting.see(chunk)
+        with closing(self._segments()) as segments:
+            for segment, after in segments:
+                self.sealed.append((segment, after))
+                self.drifting.took(segment)
+                with self.desk.landing.open(segment) as stream:
+                    for _, chunk in self._read(stream):
+                        if self.progress.cancelled.is_set():
+                            raise Cancelled()
+                        self.drifting.see(chunk)
 
-    def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
+    def _segments(self) -> Generator[tuple[Segment, Cursor | None]]:
         """What an interrupted run had sealed, then what the source has besides."""
         sealed = runs.segments(self.desk.store.cursor(), self.run)
         yield from sealed
@@ -87,24 +89,19 @@ class Intake:
         if sealed and (sealed[-1][1] is None or "complete" in sealed[-1][1]):
             return  # everything was read: what a connector says after that belongs to the next run
         since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        for number, (segment, after) in enumerate(self._arriving(since, len(sealed)), len(sealed)):
-            runs.add_segment(self.desk.store, self.run, number, segment, after)
-            told = f"Sealed {segment.name}, {segment.size:,} bytes, as received."
-            runs.tell(self.desk.store, self.run, told, self.desk.now())
-            yield segment, after
+        yield from self._arriving(since, len(sealed))
 
     def _arriving(self, since: Cursor | None, first: int) -> Iterator[tuple[Segment, Cursor | None]]:
         """What the source has that is new, each payload sealed as it comes."""
-        payloads = iter(arriving(self.desk, self.source, since, by=self._by))
-        number = first
-        while True:
-            with self.progress.timed("fetch"):
-                payload = next(payloads, None)
-                if payload is None:
-                    return
-                segment = self.desk.landing.seal(payload, self._place, number)
-            yield segment, payload.cursor
-            number += 1
+        # What a crash left there is not in the books, and the source may say something else now.
+        self.desk.landing.discard(self._place, first)
+        payloads = arriving(self.desk, self.source, since, by=self._by)
+        return fetched(payloads, self.desk.landing, self._place, first, self._keep, self.progress)
+
+    def _keep(self, number: int, segment: Segment, after: Cursor | None) -> None:
+        runs.add_segment(self.desk.store, self.run, number, segment, after)
+        told = f"Sealed {segment.name}, {segment.size:,} bytes, as received."
+        runs.tell(self.desk.store, self.run, told, self.desk.now())
 
     @property
     def _place(self) -> str:
@@ -236,14 +233,15 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         whole=is_whole(read, runs.cursor_before(desk.store.cursor(), loading.id, number)), cursors=intake.cursor, columns=[f.name for f in shape.fields],
     )  # fmt: skip
     try:
-        run(
-            intake.placed(resume),
-            books,
-            progress=progress,
-            limits=limits_of(desk, loading),
-            first_batch=resume.batches,
-            position=resume.position,
-        )
+        with closing(intake.placed(resume)) as placed:
+            run(
+                placed,
+                books,
+                progress=progress,
+                limits=limits_of(desk, loading),
+                first_batch=resume.batches,
+                position=resume.position,
+            )
     finally:
         books.close()
         # Also of a run that failed: that its source has changed may be why.

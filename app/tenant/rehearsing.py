@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -82,7 +83,7 @@ def wait(desk: Desk, found: Rehearsal, timeout: float | None = None) -> Rehearsa
 class DryIntake(Intake):
     """The segments of a dry run: sealed like any other, forgotten after."""
 
-    def _segments(self) -> Iterator[tuple[Segment, Cursor | None]]:
+    def _segments(self) -> Generator[tuple[Segment, Cursor | None]]:
         if self.source.connector == "upload":
             for segment in received(self.desk, self.source):
                 yield segment, None
@@ -90,6 +91,9 @@ class DryIntake(Intake):
         since = runs.cursor_of(self.desk.store.cursor(), self.pipeline)
         for segment, _ in self._arriving(since, 0):
             yield segment, None
+
+    def _keep(self, number: int, segment: Segment, after: Cursor | None) -> None:
+        """Nothing of a dry run is in the books."""
 
     @property
     def _place(self) -> str:
@@ -128,7 +132,8 @@ def _watched(desk: Desk, found: Rehearsal, live: Live, loading: Pipeline, intake
         with desk.working():
             try:
                 books = _books(desk, loading, intake)
-                run(intake.placed(Resume()), books, progress=found.progress, limits=limits_of(desk, loading))
+                with closing(intake.placed(Resume())) as placed:
+                    run(placed, books, progress=found.progress, limits=limits_of(desk, loading))
             finally:
                 if books is not None:
                     books.close()

@@ -109,6 +109,15 @@ def test_sealing_the_same_bytes_again_is_harmless_and_other_bytes_never_replace_
     assert files(tmp_path) == ["run-1/1.meta", "run-1/1.seal"]
 
 
+def test_a_payload_that_is_discarded_makes_room_for_another(landing: Landing, tmp_path: Path) -> None:
+    kept = landing.seal(payload(), "run-1", 1)
+    landing.seal(payload(b"left by a crash"), "run-1", 2)
+    landing.discard("run-1", 2)
+    landing.discard("run-1", 2)
+    assert landing.segments("run-1") == [kept]
+    assert landing.open(landing.seal(payload(b"other"), "run-1", 2)).read() == b"other"
+
+
 def test_a_source_that_breaks_off_leaves_nothing(landing: Landing, tmp_path: Path) -> None:
     class Breaks(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
