@@ -35,6 +35,9 @@ NICE = 10
 # Seconds a thread may keep the interpreter while others wait. Requests are many short queries, each of which
 # gives it up and asks for it again; at Python's 5 ms these waits added up to seconds with many readers.
 TURN = 0.0005
+# A page of documents makes thousands of objects and lets them go again: to look for garbage after every 700 of
+# them, as Python does, is a tenth of a load.
+GARBAGE = (20_000, 5, 5)
 EXIT_OWNED = 75
 # Memory from the C library in large pages where there are any: a load spends a fourteenth of its work less on
 # having pages given to it. It is read before `main`, so it can't be set from within.
@@ -144,6 +147,7 @@ def load(name: str) -> Callable[[Grant], ASGIApp]:
     gc.disable()
     factory: Callable[[Grant], ASGIApp] = getattr(importlib.import_module(module), attribute)
     gc.freeze()
+    gc.set_threshold(*GARBAGE)
     gc.enable()
     return factory
 

@@ -368,6 +368,8 @@ _ODD = re.compile(rb"\x01[^\x00]+\x00.{6}[\xf0-\xff][\x7f\xff]", re.DOTALL)
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, ObjectId):  # most documents have one
+        return str(value)
     if isinstance(value, Timestamp):
         return value.as_datetime().isoformat().replace("+00:00", "Z")
     if isinstance(value, Binary) and value.subtype in (3, 4):
@@ -382,4 +384,4 @@ def _text(value: Any) -> Any:
         return type(value).__name__
     if isinstance(value, DatetimeMS):
         return int(value)
-    return str(value)  # ObjectId, Decimal128, Code
+    return str(value)  # Decimal128, Code
