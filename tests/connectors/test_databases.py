@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -402,13 +403,21 @@ def test_a_collection_that_was_dropped_is_read_anew(followed: tuple[Any, Source]
     assert lines(from_, after)[0] == [(9, "new", "read")]
 
 
-def test_a_token_the_server_has_forgotten_says_what_to_do(followed: tuple[Any, Source]) -> None:
-    _, from_ = followed
-    # A well-formed token of the year 2001, long before this server kept anything.
-    old = {"token": '{"_data": "823A4FD2800000000129295A1004"}'}
-    with pytest.raises((TooOld, NotReadable)) as refused:
-        lines(from_, old)
-    assert refused.value.action
+def test_changes_the_server_has_forgotten_say_what_to_do(followed: tuple[Any, Source]) -> None:
+    collection, from_ = followed
+    _, cursor = lines(from_, None)
+    collection.insert_one({"_id": 3, "word": "forgotten"})
+
+    def crowded_out() -> None:
+        for n in range(120):  # many times what the server keeps, and it forgets within seconds
+            collection.database["noise"].replace_one({"_id": 1}, {"word": "x" * (2 << 20)}, upsert=True)
+            if n % 10 == 9:
+                time.sleep(0.5)
+                lines(from_, cursor)
+
+    with pytest.raises(TooOld) as refused:
+        crowded_out()
+    assert "Rewind the pipeline's cursor" in refused.value.action
 
 
 def test_a_server_that_tells_no_changes_says_so(mongo_url: str) -> None:

