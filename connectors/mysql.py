@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias, cast
 
 import pymysql
 from pydantic import Field
-from pymysql.constants import FIELD_TYPE
+from pymysql.constants import FIELD_TYPE, FLAG
 from pymysql.cursors import SSCursor
 
 from connectors import database, slices
@@ -38,6 +38,8 @@ _BLOBS = {
     FIELD_TYPE.BLOB, FIELD_TYPE.TINY_BLOB, FIELD_TYPE.MEDIUM_BLOB, FIELD_TYPE.LONG_BLOB, FIELD_TYPE.STRING,
     FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR, FIELD_TYPE.GEOMETRY,
 }  # fmt: skip
+_WORDS = {FIELD_TYPE.STRING, FIELD_TYPE.VAR_STRING, FIELD_TYPE.VARCHAR}
+_NUMBERED = FLAG.ENUM | FLAG.SET  # words that are ordered by their place in a list
 __all__ = ["Config", "browse", "check", "read", "write"]
 
 
@@ -58,15 +60,18 @@ class Config(database.Tables, Server):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of what is read: its type's number in the protocol, and whether its values are no text."""
+    """A column of what is read: its type's number in the protocol, whether its values are no text, and whether they
+    are words, which the column's collation compares.
+    """
 
     name: str
     type: int
     binary: bool
+    words: bool
 
     @property
     def grows(self) -> bool:
-        """Whether its values have an order that a read can follow, whatever the collation."""
+        """Whether its values have an order that new ones come last in."""
         return self.type in _TIMES | _NUMBERS
 
 
@@ -199,7 +204,10 @@ def _within(
 
 
 def _key(connection: Connection, config: Config, relation: Read) -> Column | None:
-    """The column that is the table's whole primary key, where it has an order that can be followed."""
+    """The column that is the table's whole primary key, where a range of it can be asked for.
+
+    Words are as good as numbers here: what the key tells apart its collation puts in an order.
+    """
     if not config.table or config.cursor:
         return None
     *schema, table = database.parts_of(config.table, "mysql")
@@ -210,7 +218,7 @@ def _key(connection: Connection, config: Config, relation: Read) -> Column | Non
         [schema[-1] if schema else None, table],
     )
     column = relation.column(str(found[0][0])) if len(found) == 1 else None
-    return column if column and column.grows else None
+    return column if column and (column.grows or column.words) else None
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +268,12 @@ def _relation(connection: Connection, config: Config) -> Read:
             raise NotReadable(f"{what}: {where}", action=database.ADVICE["permission"]) from None
         fields = cursor._result.fields  # type: ignore[union-attr,unused-ignore]
     columns = (
-        Column(each.name, each.type_code, each.charsetnr == _BINARY and each.type_code in _BLOBS)
+        Column(
+            each.name,
+            each.type_code,
+            binary=each.charsetnr == _BINARY and each.type_code in _BLOBS,
+            words=each.charsetnr != _BINARY and each.type_code in _WORDS and not each.flags & _NUMBERED,
+        )
         for each in fields
     )
     return Relation(source, tuple(columns))

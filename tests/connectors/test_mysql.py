@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import random
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,57 @@ def test_from_every_cursor_nothing_is_missed_though_times_are_shared(base: Base,
     for number, (_, cursor) in enumerate(pages):
         before = {row["id"] for found, _ in pages[: number + 1] for row in found}
         assert before | {row["id"] for row in rows(by_time, cursor)} == set(everything)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "varchar(30) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+        "varchar(30) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "varchar(30) CHARACTER SET latin1 COLLATE latin1_swedish_ci",
+        "varchar(30) CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin",
+        "char(30) CHARACTER SET latin1 COLLATE latin1_german2_ci",
+        "uuid",
+    ],
+)
+def test_a_key_of_words_is_followed_in_the_order_of_its_collation(
+    base: Base, run: Any, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr("connectors.database.ROWS", 10)
+    chance = random.Random(7)
+    letters = "aAbBzZéÉöÖßñ0 _-%'\\\""
+    words = {"".join(chance.choices(letters, k=chance.randint(1, 4))) for _ in range(300)} | {"'", "\\", "%s"}
+    if kind == "uuid":
+        words = {str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(90)}
+    run(f"CREATE OR REPLACE TABLE worded (id {kind} PRIMARY KEY, n int)")
+    # What the collation takes for the same is the same key.
+    for n, word in enumerate(sorted(words)):
+        run(f"INSERT IGNORE INTO worded VALUES ({connection_quoted(word)}, {n})")
+    by_key = source(base, table="worded")
+    pages = taken(by_key)
+    everything = [row["n"] for found, _ in pages for row in found]
+    assert len(everything) == len(set(everything)) > 60
+    assert [len(found) for found, _ in pages[:-1]] == [10] * (len(pages) - 1)
+    for number, (_, cursor) in enumerate(pages[:-1]):
+        before = {row["n"] for found, _ in pages[: number + 1] for row in found}
+        after = {row["n"] for row in rows(by_key, cursor)}
+        assert before | after == set(everything)
+        assert len(before & after) <= 1, "the key a slice ends with is where the next one begins"
+
+
+def connection_quoted(word: str) -> str:
+    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def test_an_enumeration_as_a_key_is_read_in_one_piece(
+    base: Base, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ordered by its list and compared as a word."""
+    monkeypatch.setattr("connectors.database.ROWS", 2)
+    run("CREATE OR REPLACE TABLE listed (id enum('z', 'm', 'a') PRIMARY KEY)")
+    run("INSERT INTO listed VALUES ('a'), ('m'), ('z')")
+    [(found, cursor)] = taken(source(base, table="listed"))
+    assert ([row["id"] for row in found], cursor) == (["z", "m", "a"], None)
 
 
 def test_only_what_is_new_or_late_comes_again(base: Base, growing: Any) -> None:
