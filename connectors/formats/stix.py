@@ -6,7 +6,6 @@ observed-data itself stays as it is.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -19,7 +18,7 @@ from sqlglot import exp
 from connectors.formats.json_document import CHUNK_BYTES, HEAD, chunks, loads, path_of, record_path, sampled
 from connectors.formats.json_lines import fields_of
 from connectors.formats.limits import NESTING
-from connectors.formats.lines import bom, fill
+from connectors.formats.lines import bom, fill, holds
 from connectors.formats.ndjson import Ndjson
 from connectors.formats.ndjson import sampled as sampled_lines
 from engine.model import Mapping, Shape
@@ -88,12 +87,9 @@ def sources(mappings: tuple[Mapping, ...]) -> list[str]:
     return list(names)
 
 
-_OBSERVED = re.compile(rb'"observed-data"')
-
-
 def _with_observables(chunk: Chunk) -> Chunk:
     """The chunk with what is inside observed-data of STIX 2.0 as further rows."""
-    if not chunk.rows or not _OBSERVED.search(chunk.data):
+    if not chunk.rows or not holds(chunk.data, b'"observed-data"'):
         return chunk
     if chunk.prove is not None:
         # What is opened must be read anyway, so nothing is taken at its word here.
