@@ -62,7 +62,7 @@ def leads(host: str, addresses: Sequence[str]) -> str:
 def failed(stage: str, error: SpireError, advice: str) -> Stage:
     """A stage that failed, with what to do: the error knows best, else the advice."""
     stage = "TLS" if isinstance(error, Unsecured) else stage
-    return Stage(stage, False, f"{error.title} {error.where}".strip(), error.action or advice)
+    return Stage(stage, False, f"{error.happened} {error.where}".strip(), error.action or advice)
 
 
 def _shaken(host: str, port: int, addresses: Sequence[str], context: ssl.SSLContext) -> str:

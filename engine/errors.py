@@ -22,6 +22,11 @@ class SpireError(Exception):
         """The sentence for a person: what happened."""
         return inspect.cleandoc(type(self).__doc__ or "").split("\n\n")[0].replace("\n", " ")
 
+    @property
+    def happened(self) -> str:
+        """The same without what a run will do about it: whoever only tries a connection has no run."""
+        return self.title.split(" We will ")[0]
+
     def __str__(self) -> str:
         return " ".join(part for part in (self.title, self.where, self.action) if part)
 

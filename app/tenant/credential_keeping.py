@@ -238,7 +238,7 @@ def _value_stage(desk: Desk, credential: Credential) -> Stage:
     try:
         value_of(desk, credential)
     except SpireError as error:
-        return Stage("value", False, f"{error.title} {error.where}".strip(), error.action)
+        return Stage("value", False, f"{error.happened} {error.where}".strip(), error.action)
     return Stage("value", True, "it is there; nothing uses it yet")
 
 

@@ -107,7 +107,7 @@ def tried(desk: Desk, read: Source, *, by: str, instead: Instead | None = None) 
     except NotConfigured as error:
         return [Stage("configuration", False, error.where, error.action)]
     except SpireError as error:
-        return [Stage("credential", False, f"{error.title} {error.where}".strip(), error.action)]
+        return [Stage("credential", False, f"{error.happened} {error.where}".strip(), error.action)]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from connectors.database import Unreachable
 from connectors.registry import Reach
 from connectors.stages import Unsecured, failed, led_to
 from engine.ports import Stage
@@ -82,3 +83,9 @@ def test_only_a_secret_makes_an_address_without_tls_worth_a_warning() -> None:
     assert list(led_to(clear, HERE, sent="the key"))[1] == Stage(
         "TLS", True, "not used: the key goes in clear to this address", "Use https if the server offers it."
     )
+
+
+def test_a_check_promises_nothing_that_only_a_run_does() -> None:
+    told = failed("sign-in", Unreachable("db.example:5432: nobody answers there."), "Check the server.")
+    assert told.detail == "The database did not answer. db.example:5432: nobody answers there."
+    assert told.action == "Check the server."
