@@ -4,150 +4,35 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack, closing, suppress
 from functools import partial
-from itertools import count
-from typing import Any, BinaryIO
+from typing import Any
 
 from app.behind import STAGING, go_behind
 from app.tenant import drift
-from app.tenant.credential_use import arriving
-from app.tenant.desk import Desk, Live, pipeline, received, source, targets
+from app.tenant.desk import Desk, Live, pipeline, source, targets
 from app.tenant.drift import Drifting, Froze, planned_fields
-from app.tenant.fetching import fetched
+from app.tenant.fetching import Intake
 from app.tenant.judging import RunRuleBroken, judged
-from connectors.formats import reader
 from engine.compile import Plan, compile_plan
+from engine.drift import Finding
 from engine.drift_guard import Guard
 from engine.errors import Retry, SpireError, Stop
 from engine.model import Pipeline, Shape, Source, SourceField
-from engine.ports import Chunk, Cursor, Segment
-from engine.run import Cancelled, Limits, Placed, Progress, TooManyRejects, run
+from engine.ports import Cursor
+from engine.run import Cancelled, Limits, Progress, TooManyRejects, run
 from engine.scan import EXTRA, RAW
 from storage import definitions, presence, quarantine, runs
 from storage.books import RuleFailedTheRun, RunBooks
 from storage.disk import DiskFull
-from storage.runs import Resume, Run
+from storage.runs import Run
 
 log = logging.getLogger(__name__)
-
-# Binding a plan costs up to 50 ms a chunk, so chunks are large; three are in memory at a time.
-CHUNK_BYTES = 32 << 20
 
 
 class ShapeUnknown(Stop):
     """This source has not been looked at yet, so we don't know how to read it."""
-
-
-@dataclass
-class Intake:
-    """The segments of a run, sealed as they come, and which cursor each one leads to."""
-
-    desk: Desk
-    run: int
-    source: Source
-    pipeline: str
-    shape: Shape
-    progress: Progress
-    drifting: Drifting | None = None
-    reached: dict[tuple[int, int], Cursor] = field(default_factory=dict)
-    sealed: list[tuple[Segment, Cursor | None]] | None = None
-
-    def placed(self, resume: Resume) -> Generator[Placed]:
-        """Every chunk not yet committed, in order."""
-        for number, (segment, after) in enumerate(self._segments() if self.sealed is None else self.sealed):
-            if self.drifting is not None:
-                self.drifting.took(segment)
-            yield from self._chunks(number, segment, after, resume.chunks.get(number, 0))
-
-    def look_ahead(self) -> None:
-        """Seal all there is and look at it, so that what is found counts before the first row is staged."""
-        assert self.drifting is not None  # noqa: S101  there is nobody else to look for
-        self.sealed = []
-        with closing(self._segments()) as segments:
-            for segment, after in segments:
-                self.sealed.append((segment, after))
-                self.drifting.took(segment)
-                with self.desk.landing.open(segment) as stream:
-                    for _, chunk in self._read(stream):
-                        if self.progress.cancelled.is_set():
-                            raise Cancelled()
-                        self.drifting.see(chunk)
-
-    def _segments(self) -> Generator[tuple[Segment, Cursor | None]]:
-        """What an interrupted run had sealed, then what the source has besides."""
-        sealed = runs.segments(self.desk.store.cursor(), self.run)
-        yield from sealed
-        if self.source.connector == "upload":
-            there = received(self.desk, self.source)
-            for number in range(len(sealed), len(there)):
-                runs.add_segment(self.desk.store, self.run, number, there[number], None)
-                yield there[number], None
-            return
-        if sealed and (sealed[-1][1] is None or "complete" in sealed[-1][1]):
-            return  # everything was read: what a connector says after that belongs to the next run
-        since = sealed[-1][1] if sealed else runs.cursor_of(self.desk.store.cursor(), self.pipeline)
-        yield from self._arriving(since, len(sealed))
-
-    def _arriving(self, since: Cursor | None, first: int) -> Iterator[tuple[Segment, Cursor | None]]:
-        """What the source has that is new, each payload sealed as it comes."""
-        # What a crash left there is not in the books, and the source may say something else now.
-        self.desk.landing.discard(self._place, first)
-        payloads = arriving(self.desk, self.source, since, by=self._by)
-        return fetched(payloads, self.desk.landing, self._place, first, self._keep, self.progress)
-
-    def _keep(self, number: int, segment: Segment, after: Cursor | None) -> None:
-        runs.add_segment(self.desk.store, self.run, number, segment, after)
-        told = f"Sealed {segment.name}, {segment.size:,} bytes, as received."
-        runs.tell(self.desk.store, self.run, told, self.desk.now())
-
-    @property
-    def _place(self) -> str:
-        return f"run-{self.run}"
-
-    @property
-    def _by(self) -> str:
-        """As what it signs in, in audit events."""
-        return f"run {self.run}"
-
-    def _chunks(self, number: int, segment: Segment, after: Cursor | None, done: int) -> Iterator[Placed]:
-        last = -1
-        with self.desk.landing.open(segment) as stream:
-            chunks = self._read(stream)
-            for i, chunk in chunks if after is None else self._to_the_end(chunks, number, after):
-                self.progress.share = stream.tell() / segment.size if segment.size else None
-                if i >= done:
-                    if self.drifting is not None and self.sealed is None:
-                        self.drifting.see(chunk)
-                    yield Placed(number, i, chunk)
-                last = i
-        if last < 0 and after is not None:
-            runs.keep_cursor(self.desk.store, self.pipeline, after, self.run, self.desk.now())
-
-    def _read(self, stream: BinaryIO) -> Iterator[tuple[int, Chunk]]:
-        chunks = iter(reader(self.shape).read(stream, self.shape, CHUNK_BYTES))
-        for i in count():
-            with self.progress.timed("read"):
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            yield i, chunk
-
-    def _to_the_end(
-        self, chunks: Iterator[tuple[int, Chunk]], number: int, after: Cursor
-    ) -> Iterator[tuple[int, Chunk]]:
-        """The chunks, one read ahead: the cursor commits with the last, which must be known before it leaves."""
-        ahead = next(chunks, None)
-        while ahead is not None:
-            this, ahead = ahead, next(chunks, None)
-            if ahead is None:
-                self.reached[number, this[0]] = after
-            yield this
-
-    def cursor(self, segment: int, chunk: int) -> Cursor | None:
-        return self.reached.get((segment, chunk))
 
 
 def plan_of(desk: Desk, loading: Pipeline, guard: Guard | None = None) -> Plan:
@@ -242,13 +127,11 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
                 first_batch=resume.batches,
                 position=resume.position,
             )
-    finally:
-        books.close()
-        # Also of a run that failed: that its source has changed may be why.
-        differing = drifting.conclude(number)
-        # And its rejects stay: of a schedule that fails at every time they would grow without end.
-        with desk.store.transaction(batch=True) as cursor:
-            quarantine.fold(cursor, loading.id, number)
+    except BaseException:
+        with suppress(SpireError):  # why the run failed is told, not what failed after it
+            _put_away(desk, loading, number, books, drifting)
+        raise
+    differing = _put_away(desk, loading, number, books, drifting)
     unsure = ""
     if books.whole:
         with desk.store.transaction(batch=True) as cursor:
@@ -263,6 +146,19 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         many = "1 record" if books.conflicting == 1 else f"{books.conflicting:,} records"
         notes.append(f"{many} came with a version already stored but other content; both are kept.")
     return notes
+
+
+def _put_away(
+    desk: Desk, loading: Pipeline, number: int, books: RunBooks, drifting: Drifting
+) -> tuple[Finding, ...]:
+    """What a run leaves however it ended; returns where its source differs."""
+    books.close()
+    # That its source has changed may be why a run failed.
+    differing = drifting.conclude(number)
+    # Its rejects stay: of a schedule that fails at every time they would grow without end.
+    with desk.store.transaction(batch=True) as cursor:
+        quarantine.fold(cursor, loading.id, number)
+    return differing
 
 
 def guarded(intake: Intake) -> Guard | None:
@@ -317,7 +213,7 @@ def _watched(
     `working` marks us as working until then.
     """
     go_behind()
-    state, error, notes = "finished", None, list[str]()
+    state, error, notes, takes_back = "finished", None, list[str](), False
     try:
         with working:
             notes = work(live.progress)
@@ -325,15 +221,15 @@ def _watched(
         # A worker that closes leaves its runs under way: the next one resumes them.
         state = "running" if desk.closing.is_set() else "cancelled"
     except SpireError as stopped:
-        state, error = "failed", told(stopped)
-        if isinstance(stopped, _TAKES_BACK):
-            runs.take_back(desk.store, number, desk.now())
+        state, error, takes_back = "failed", told(stopped), isinstance(stopped, _TAKES_BACK)
     except Exception as unexpected:
         # The one broad except: whatever a run meets, its books say that it failed and it stops alone.
         log.error("run %s met %s", number, type(unexpected).__name__, exc_info=unexpected)
         state = "failed"
         error = {"title": "Phantom Spire made a mistake here.", "where": type(unexpected).__name__}
     try:
+        if takes_back:
+            runs.take_back(desk.store, number, desk.now())
         if state != "running":
             stages = stages_of(live.progress)
             runs.end(desk.store, number, state, desk.now(), error=error, stages=stages, notes=notes)

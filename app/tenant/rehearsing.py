@@ -14,7 +14,8 @@ from typing import Any
 from app.behind import go_behind
 from app.tenant import drift
 from app.tenant.desk import Desk, Live, received, source
-from app.tenant.loading import Intake, guarded, limits_of, plan_of, read_by, shape_of, stages_of, told
+from app.tenant.fetching import Intake
+from app.tenant.loading import guarded, limits_of, plan_of, read_by, shape_of, stages_of, told
 from engine.errors import SpireError
 from engine.ledger import Ledger
 from engine.model import Pipeline

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from app.gateway.serve import serve
 from app.grant import Grant
 from app.settings import Settings
-from app.tenant import api, loading
+from app.tenant import api, fetching, loading
 from connectors import database
 
 CHUNK_BYTES = 64 << 10
@@ -29,7 +29,7 @@ def small_batches() -> None:
     limits = loading.limits_of
     database.ROWS = PAYLOAD_ROWS
     database.RANGE, database.RANGES = RANGE_ROWS, PAYLOAD_ROWS // RANGE_ROWS
-    loading.CHUNK_BYTES = CHUNK_BYTES
+    fetching.CHUNK_BYTES = CHUNK_BYTES
     loading.limits_of = lambda desk, pipeline: replace(limits(desk, pipeline), batch_rows=BATCH_ROWS)
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from app.behind import LOADING, STAGING
 from app.client import Client
-from app.tenant import loading
+from app.tenant import fetching, loading
 from app.tenant.desk import Desk
 from app.wire import Refused
 from engine.model import Pipeline, Rule, Severity
-from storage import definitions, runs
+from engine.run import TooManyRejects
+from storage import definitions, quarantine, runs
 from storage.books import RunBooks
+from storage.disk import DiskFull
 
 MANY = "indicator,confidence\n" + "".join(
     f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255},{n % 100}\n" for n in range(60_000)
@@ -101,7 +103,7 @@ def test_a_dry_run_shows_examples_of_every_outcome_and_what_the_rules_would_catc
 def test_a_dry_run_is_watched_and_cancelled_like_a_run(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "CHUNK_BYTES", 1 << 14)
+    monkeypatch.setattr(fetching, "CHUNK_BYTES", 1 << 14)
     path = tmp_path / "many.csv"
     path.write_text(MANY)
     id = client.ingest(path, wait=60).pipeline
@@ -120,7 +122,7 @@ def test_a_resumed_run_judges_freshness_by_all_of_its_rows(
     desk: Desk, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The newest value stood in a batch before the interruption."""
-    monkeypatch.setattr(loading, "CHUNK_BYTES", 2048)
+    monkeypatch.setattr(fetching, "CHUNK_BYTES", 2048)
     monkeypatch.setattr(loading, "limits_of", _small)
     path = tmp_path / "seen.csv"
     recent = desk.now().isoformat()
@@ -190,3 +192,38 @@ def test_a_load_goes_behind_what_people_wait_for(
     client.ingest(feed, wait=60)
     assert seen == {("stage", min(mine + STAGING, 19)), ("commit", min(mine + LOADING, 19))}
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+
+
+@pytest.fixture
+def rejecting(client: Client) -> str:
+    """A pipeline whose runs break its threshold once everything is committed."""
+    rows = "".join(f"203.0.113.{n % 250},{'lots' if n % 40 == 3 else n % 100}\n" for n in range(160))
+    read = client.create_source(text=f"indicator,confidence\n{rows}", name="Feed").source
+    mapping = client.suggest(read.id, target="indicator").suggestions[0].mapping
+    made = client.create_pipeline(name="Feed", source=read.id, mappings=[mapping], error_threshold=0.0)
+    return made.pipeline.id
+
+
+def full(*_: Any, **__: Any) -> None:
+    raise DiskFull("At the end of the run.")
+
+
+def test_why_a_run_failed_is_told_and_acted_on_though_the_disk_fills_up_at_its_end(
+    client: Client, rejecting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "fold", full)
+    ended = client.start_run(rejecting, wait=60)
+    assert (ended.state, (ended.error or {})["title"]) == ("failed", TooManyRejects("").title)
+    assert client.records("indicator").total == 0
+
+
+def test_a_run_that_could_not_be_taken_back_is_gone_on_with(
+    client: Client, desk: Desk, rejecting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "take_back", full)
+        assert client.start_run(rejecting, wait=60).state == "running"
+    assert client.records("indicator").total > 0
+    [number] = loading.resume_interrupted(desk)
+    assert loading.wait(desk, number, 60).state == "failed"
+    assert client.records("indicator").total == 0
