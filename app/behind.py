@@ -7,17 +7,16 @@ import sys
 import threading
 from contextlib import suppress
 
-# A load is no faster than what reads and commits in it: those go before its threads that stage.
-LOADING, STAGING = 5, 9
+FURTHER = 9
 
 
-def go_behind(further: int = LOADING) -> None:
-    """Let the calling thread, and those it begins, go behind the others of its process for good, on Linux.
+def go_behind() -> None:
+    """Let the calling thread, and those it begins, go behind all others of its process, for good.
 
-    Elsewhere niceness is no thread's own. Nobody but the administrator can take it back.
+    Niceness is a thread's own on Linux only.
     """
     if sys.platform == "linux":
         with suppress(OSError):
             # That of the first thread: one that is begun by a thread behind is behind already.
             first = os.getpriority(os.PRIO_PROCESS, os.getpid())
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + further)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + FURTHER)

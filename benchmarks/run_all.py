@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--forms", nargs="+", choices=FORMATS, default=["ndjson", "csv", "bundle"])
     parser.add_argument("--peers", action="store_true", help="also dlt; `make bench-peers` installs it")
-    parser.add_argument("--peer-records", type=int, default=50_000)
+    parser.add_argument("--peer-records", type=int, default=1_000_000, help="five minutes a round")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     options = parser.parse_args()
     folder = ROOT / ".cache" / "benchmarks"
