@@ -7,10 +7,11 @@ import sys
 import threading
 from contextlib import suppress
 
-FURTHER = 9
+# A load is no faster than what reads and commits in it: those go before its threads that stage.
+LOADING, STAGING = 9, 14
 
 
-def go_behind() -> None:
+def go_behind(further: int = LOADING) -> None:
     """Let the calling thread, and those it begins, go behind all others of its process, for good.
 
     Niceness is a thread's own on Linux only.
@@ -19,4 +20,4 @@ def go_behind() -> None:
         with suppress(OSError):
             # That of the first thread: one that is begun by a thread behind is behind already.
             first = os.getpriority(os.PRIO_PROCESS, os.getpid())
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + FURTHER)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), first + further)

@@ -31,7 +31,7 @@ from engine.errors import Stop
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-NICE = 10
+NICE = 5
 # Seconds a thread may keep the interpreter while others wait. Requests are many short queries, each of which
 # gives it up and asks for it again; at Python's 5 ms these waits added up to seconds with many readers.
 TURN = 0.0005

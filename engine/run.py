@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,11 +108,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Limits:
-    """How a run works: rows to a batch, staging threads, and the share of rejects that ends it."""
+    """How a run works: rows to a batch, staging threads and what each of them does first, and the share of rejects
+    that ends it.
+    """
 
     batch_rows: int = BATCH_ROWS
     workers: int = 2
     error_threshold: float | None = None
+    begin: Callable[[], None] = lambda: None
 
 
 def run(
@@ -130,7 +133,7 @@ def run(
     error ends the run after the last whole batch; the store has that batch, or nothing of it.
     """
     with (
-        ThreadPoolExecutor(limits.workers, "stage") as stagers,
+        ThreadPoolExecutor(limits.workers, "stage", limits.begin) as stagers,
         ThreadPoolExecutor(1, "commit") as committer,
     ):
         books = _Books(store, committer, progress, limits, first_batch, position)

@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from typing import Any
 
-from app.behind import go_behind
+from app.behind import STAGING, go_behind
 from app.tenant import drift
 from app.tenant.desk import Desk, Live, pipeline, source, targets
 from app.tenant.drift import Drifting, Froze, planned_fields
@@ -190,7 +191,7 @@ _TAKES_BACK = (RunRuleBroken, RuleFailedTheRun, TooManyRejects)
 
 def limits_of(desk: Desk, loading: Pipeline) -> Limits:
     threads = desk.settings.worker_threads
-    return Limits(workers=threads, error_threshold=loading.error_threshold)
+    return Limits(workers=threads, error_threshold=loading.error_threshold, begin=partial(go_behind, STAGING))
 
 
 def go(desk: Desk, number: int, work: Callable[[Progress], list[str]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.behind import FURTHER
+from app.behind import LOADING, STAGING
 from app.client import Client
 from app.tenant import fetching, loading
 from app.tenant.desk import Desk
@@ -190,7 +190,7 @@ def test_a_load_goes_behind_what_people_wait_for(
     noting("stage")
     noting("commit")
     client.ingest(feed, wait=60)
-    assert seen == {("stage", min(mine + FURTHER, 19)), ("commit", min(mine + FURTHER, 19))}
+    assert seen == {("stage", min(mine + STAGING, 19)), ("commit", min(mine + LOADING, 19))}
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
 
 
