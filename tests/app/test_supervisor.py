@@ -19,7 +19,7 @@ from app.control import Unlocked
 from app.grant import working_marker
 from app.settings import Settings
 from app.supervisor import Supervisor, healthy
-from app.worker import own, owned
+from app.worker import NICE, own, owned
 from storage.audit import Level
 from storage.control.tenants import NoSuchTenant
 
@@ -97,7 +97,7 @@ def test_a_long_data_folder_still_gets_a_socket_path_the_kernel_takes(tmp_path: 
 
 def test_a_worker_is_niced_and_leaves_no_core(supervisor: Supervisor) -> None:
     socket = supervisor.socket("acme")
-    assert ask(socket, "/state").json()["nice"] >= 10
+    assert ask(socket, "/state").json()["nice"] >= NICE
     limits = Path(f"/proc/{supervisor.running()['acme']}/limits").read_text()
     core = next(line for line in limits.splitlines() if line.startswith("Max core file size"))
     assert core.split()[4:6] == ["0", "0"]
