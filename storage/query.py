@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,10 @@ class Readable:
     rows: int | None = None
 
 
+# Seconds between two interrupts of a query that is to stop.
+_INSISTING = 0.05
+
+
 class _Running:
     """Queries under way, by the name their asker gave them."""
 
@@ -108,8 +113,17 @@ class _Running:
             if cursor is None:
                 return False
             self._stopped.add(name)
-            cursor.interrupt()
-            return True
+        threading.Thread(target=self._insist, args=(name, cursor), name="cancel", daemon=True).start()
+        return True
+
+    def _insist(self, name: str, cursor: DuckDBPyConnection) -> None:
+        """Interrupt until the query has ended: before it has quite begun, an interrupt is lost."""
+        while True:
+            with self._lock:
+                if self._cursors.get(name) is not cursor:
+                    return
+                cursor.interrupt()
+            time.sleep(_INSISTING)
 
 
 _running = _Running()

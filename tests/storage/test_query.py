@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -99,6 +100,22 @@ def test_a_query_is_cancelled_by_its_name(filled: Loader) -> None:
         )
     stopping.join()
     assert not query.cancel("ana/1")
+
+
+def test_a_query_cancelled_before_it_has_quite_begun_is_stopped_all_the_same(
+    filled: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = query._stopped_after
+
+    def late(*given: Any) -> Any:
+        query.cancel("ana/2")
+        time.sleep(0.2)
+        return begun(*given)
+
+    monkeypatch.setattr(query, "_stopped_after", late)
+    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"
+    with pytest.raises(QueryCancelled):
+        query.query(filled.store, endless, name="ana/2", seconds=3600)
 
 
 def test_all_rows_are_counted_where_more_than_the_limit_are_there(filled: Loader) -> None:
