@@ -74,7 +74,7 @@ if __name__ == "__main__":
     parser.add_argument("path", type=Path)
     parser.add_argument("--into", type=Path, required=True)
     options = parser.parse_args()
-    # As a worker does once it has imported everything; this is imported with its first CSV.
+    # As in a worker: all is imported, this with its first CSV, and garbage is looked for seldom.
     importlib.import_module("clevercsv")
     gc.freeze()
     gc.set_threshold(*GARBAGE)

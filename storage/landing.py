@@ -221,7 +221,11 @@ class Landing:
                 raise WrongSize(f"Upload {upload} was announced with {most} bytes.")
             try:
                 with room(f"Upload {upload}."):
-                    return _add(sealer, offset, view, upload)
+                    fresh = sealer.fresh(view, offset)
+                    if fresh is None:
+                        raise OtherBytes(f"Upload {upload}, from {offset} on.", action="Begin a new upload.")
+                    sealer.write(fresh)
+                    return offset + len(view)
             except OSError:
                 self._close(upload)
                 raise
@@ -389,18 +393,3 @@ def _some(stream: BinaryIO) -> bytes:
     if data is None:
         raise Bug("a payload's stream must wait for its bytes")
     return data
-
-
-def _add(sealer: Sealer, offset: int, view: memoryview, upload: str) -> int:
-    """Compare what was received before, add the rest; the offset after it."""
-    while len(view) and offset < sealer.size:
-        sealed = sealer.size - len(sealer.held)
-        index, inside = divmod(offset, CHUNK)
-        known = sealer.sealed(index)[inside:] if offset < sealed else sealer.held[offset - sealed :]
-        known = known[: len(view)]
-        if view[: len(known)] != known:
-            raise OtherBytes(f"Upload {upload}, from {offset} on.", action="Begin a new upload.")
-        view = view[len(known) :]
-        offset += len(known)
-    sealer.write(view)
-    return offset + len(view)

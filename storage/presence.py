@@ -68,12 +68,11 @@ def conclude(cursor: DuckDBPyConnection, run: int, pipeline: str, *, filtered: i
             [pipeline],
         )
         for there, more, less in (("true", "here", "before"), ("false", "before", "here")):
-            if cursor.execute(f"SELECT 1 FROM {more} LIMIT 1").fetchone():
-                cursor.execute(
-                    f"INSERT INTO store.spire.presence SELECT ?, ?, payload, target, kh, {there} FROM "
-                    f"{more} ANTI JOIN {less} USING (payload, target, kh)",
-                    [run, pipeline],
-                )
+            cursor.execute(
+                f"INSERT INTO store.spire.presence SELECT ?, ?, payload, target, kh, {there} FROM "
+                f"{more} ANTI JOIN {less} USING (payload, target, kh)",
+                [run, pipeline],
+            )
     cursor.execute("DELETE FROM store.spire.met WHERE run = ?", [run])
     return why
 

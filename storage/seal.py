@@ -94,7 +94,7 @@ def _write_all(sink: BinaryIO, data: Bytes) -> None:
 class Sealer:
     """Seal what is written to it into `sink`; complete only once closed.
 
-    Holds at most one chunk in memory. `size` and, once it is closed, `sha256` are of the plaintext. As a
+    Holds at most one chunk in memory, and what is still being hashed. `size` and, once it is closed, `sha256` are of the plaintext. As a
     context manager it closes on success only: after an exception the sink holds no last chunk, and can't
     be opened. The sink stays open, and is not synced: both are the caller's.
     """
@@ -162,6 +162,19 @@ class Sealer:
         self._sink.seek(_HEADER + self._index * _STORED)
         return self._chunks.open(index, False, stored)
 
+    def fresh(self, data: memoryview, offset: int) -> memoryview | None:
+        """What of the data at `offset` was not written before; None where what was written there is another."""
+        while len(data) and offset < self.size:
+            sealed = self.size - len(self._held)
+            index, inside = divmod(offset, CHUNK)
+            known = self.sealed(index)[inside:] if offset < sealed else self.held[offset - sealed :]
+            known = known[: len(data)]
+            if data[: len(known)] != known:
+                return None
+            data = data[len(known) :]
+            offset += len(known)
+        return data
+
     def write(self, data: Bytes) -> int:
         """Take all of `data`. A full chunk waits for the byte after it, since it may be the last."""
         if not self._open:
@@ -186,7 +199,10 @@ class Sealer:
         return len(view)
 
     def _hash_beside(self, view: memoryview) -> None:
-        """Hashing takes as long as all the rest: another processor does it, until there is more to hash."""
+        """Hashing takes as long as all the rest: another processor does it, until there is more to hash.
+
+        It holds what was written last until it is done, so what may change is waited for.
+        """
         self._hashed()
         if len(view) < CHUNK:
             self._hash.update(view)

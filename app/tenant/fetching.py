@@ -6,7 +6,7 @@ So a run waits for a server and works on what that server sent before at the sam
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -45,7 +45,7 @@ class _Watched:
 
 def fetched(
     payloads: Generator[Payload], landing: Landing, place: str, first: int, keep: Keep, progress: Progress
-) -> Iterator[tuple[Segment, Cursor | None]]:
+) -> Generator[tuple[Segment, Cursor | None]]:
     """Each payload, sealed in `place` as number `first` and on, with the source's cursor after it.
 
     All of it happens in one thread, also `keep`, which comes right after the seal: what is sealed and not in the
@@ -93,7 +93,15 @@ class Intake:
 
     def placed(self, resume: Resume) -> Generator[Placed]:
         """Every chunk not yet committed, in order."""
-        for number, (segment, after) in enumerate(self._segments() if self.sealed is None else self.sealed):
+        if self.sealed is not None:
+            yield from self._chunked(self.sealed, resume)
+            return
+        # Closed at once whatever ends this: an error that is still being told would keep it fetching.
+        with closing(self._segments()) as segments:
+            yield from self._chunked(segments, resume)
+
+    def _chunked(self, segments: Iterable[tuple[Segment, Cursor | None]], resume: Resume) -> Iterator[Placed]:
+        for number, (segment, after) in enumerate(segments):
             if self.drifting is not None:
                 self.drifting.took(segment)
             yield from self._chunks(number, segment, after, resume.chunks.get(number, 0))

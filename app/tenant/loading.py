@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -117,6 +117,7 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
         desk.store, number, loading.id, plan, read_by(plan, shape, drifting, guard), now=desk.now,
         whole=is_whole(read, runs.cursor_before(desk.store.cursor(), loading.id, number)), cursors=intake.cursor, columns=[f.name for f in shape.fields],
     )  # fmt: skip
+    reached_its_end = False
     try:
         with closing(intake.placed(resume)) as placed:
             run(
@@ -127,11 +128,11 @@ def _load(desk: Desk, number: int, progress: Progress) -> list[str]:
                 first_batch=resume.batches,
                 position=resume.position,
             )
-    except BaseException:
-        with suppress(SpireError):  # why the run failed is told, not what failed after it
-            _put_away(desk, loading, number, books, drifting)
-        raise
-    differing = _put_away(desk, loading, number, books, drifting)
+        reached_its_end = True
+    finally:
+        # Why a run failed is told, and not what failed after it.
+        with nullcontext() if reached_its_end else suppress(SpireError):
+            differing = _put_away(desk, loading, number, books, drifting)
     unsure = ""
     if books.whole:
         with desk.store.transaction(batch=True) as cursor:

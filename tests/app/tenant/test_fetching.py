@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def pages(count: int) -> list[Payload | Exception]:
 
 def fetch(
     source: Source, landing: Landing, progress: Progress, books: list[Any] | None = None
-) -> Iterator[tuple[Segment, Cursor | None]]:
+) -> Generator[tuple[Segment, Cursor | None]]:
     kept = books if books is not None else []
     return fetched(source(), landing, "run-1", 0, lambda *entry: kept.append(entry), progress)
 
@@ -95,7 +95,7 @@ def test_who_wants_no_more_waits_for_no_payload_that_is_under_way(landing: Landi
     coming = fetch(source, landing, Progress())
     next(coming)
     assert endless.begun.wait(10)
-    coming.close()  # type: ignore[attr-defined]
+    coming.close()
     assert source.closed.is_set()
     assert [segment.name for segment in landing.segments("run-1")] == ["page-0"]
 
